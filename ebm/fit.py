@@ -1,0 +1,272 @@
+"""The loop every learner shares: iterations, average, checkpoints, health and rollback."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ebm.checkpoint import read, write
+from ebm.health import Verdict, judge
+from ebm.settings import Settings
+
+REVISION = 1
+
+
+class FitSettings(Settings):
+    """How long and how a learner is run."""
+
+    updates: int = Field(ge=1, description="iterations of learning")
+    batch: int = Field(ge=1, description="data in an iteration")
+    average: float = Field(ge=0, lt=1, description="decay of the averaged parameters; 0 is none")
+    final_rate: float = Field(gt=0, le=1, description="learning rate at the end over that at first")
+    check_every: int = Field(ge=1, description="iterations between looks of the judge")
+    checkpoint_every: int = Field(ge=1, description="iterations between checkpoints")
+    gap_limit: float = Field(gt=0, description="energy gap beyond which a run diverges, in nats")
+    rollbacks: int = Field(ge=0, description="how often a broken run is taken back")
+    slow_down: float = Field(gt=0, le=1, description="learning rate's factor after a rollback")
+
+
+class Learner(Protocol):
+    """What `fit` asks of a learner."""
+
+    networks: nn.Module
+    optimisers: dict[str, torch.optim.Optimizer]
+    generator: torch.Generator
+    device: torch.device
+
+    def prepare(self, x: Tensor) -> None: ...
+    def learn(self, batch: Tensor) -> dict[str, Tensor]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Progress(NamedTuple):
+    """Where a run stands; handed to `report` after every look of the judge."""
+
+    step: int
+    steps: int
+    figures: dict[str, float]
+    verdict: Verdict
+
+
+class Fitted(NamedTuple):
+    """What a run leaves.
+
+    Attributes:
+        networks: the averaged networks, which samples are drawn with.
+        curves: figure by iteration, with the energy gap of each grid.
+        events: rollbacks, each with its step and reason.
+        verdict: the judge's last word.
+    """
+
+    networks: nn.Module
+    curves: dict[str, list[float]]
+    events: list[dict[str, Any]]
+    verdict: Verdict
+
+
+class Diverged(RuntimeError):
+    """A run that could not be recovered; `curves` and `events` tell its course."""
+
+    def __init__(
+        self, message: str, curves: dict[str, list[float]], events: list[dict[str, Any]]
+    ) -> None:
+        super().__init__(message)
+        self.curves, self.events = curves, events
+
+
+def fit(
+    learner: Learner,
+    data: Tensor,
+    settings: FitSettings,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Fitted:
+    """Run a learner on data, and go on from the checkpoint where there is one.
+
+    The same learner, data, settings, seed and number of threads give the same bits, in one run
+    or in several that were cut off anywhere.
+
+    Args:
+        learner: freshly built; it is changed.
+        data: (M, ...), all training data, in the learner's range.
+        seed: of the order of the data and of the chains' noise.
+        checkpoint: a file that is read at the start, and replaced as the run goes on.
+        report: told after every look of the judge.
+
+    Raises:
+        Diverged: the run broke more often than `settings.rollbacks` allows.
+        ValueError: the checkpoint is damaged or not of this run.
+    """
+    run = Run(learner, data, settings, seed)
+    if checkpoint and checkpoint.exists():
+        run.load_state_dict(read(checkpoint))
+    good = run.state_dict()
+    while run.step < settings.updates:
+        run.iterate()
+        if run.step % settings.check_every and run.step < settings.updates:
+            continue
+        verdict = run.judge()
+        if verdict.name == "diverging":
+            run.roll_back(good, verdict)
+            good = run.state_dict()
+            continue
+        report(Progress(run.step, settings.updates, run.figures(), verdict))
+        if run.step % settings.checkpoint_every == 0 or run.step == settings.updates:
+            good = run.state_dict()
+            if checkpoint:
+                write(checkpoint, good)
+    return Fitted(run.average.module, run.named_curves(), run.events, run.judge())
+
+
+class Run:
+    """The state of a run: everything that its next iteration depends on."""
+
+    def __init__(self, learner: Learner, data: Tensor, settings: FitSettings, seed: int) -> None:
+        self.learner, self.settings = learner, settings
+        self.data = data.to(learner.device)
+        self.order = torch.Generator().manual_seed(seed)
+        learner.generator.manual_seed(seed + 1)
+        learner.prepare(self.data)
+        self.average = AveragedModel(
+            learner.networks, multi_avg_fn=get_ema_multi_avg_fn(settings.average)
+        )
+        self.rates = {k: o.param_groups[0]["lr"] for k, o in learner.optimisers.items()}
+        self.step, self.slow = 0, 1.0
+        self.names: list[str] = []
+        self.rows: list[Tensor] = []  # on the device, one row of figures an iteration
+        self.curves: list[list[float]] = []
+        self.events: list[dict[str, Any]] = []
+        self.batch = data[:0]
+
+    def iterate(self) -> None:
+        """Draw a batch, set the rate, learn once, and average."""
+        fraction = self.step / self.settings.updates
+        factor = self.slow * (1 + (self.settings.final_rate - 1) * fraction)
+        for key, optimiser in self.learner.optimisers.items():
+            for group in optimiser.param_groups:
+                group["lr"] = self.rates[key] * factor
+        rows = torch.randint(len(self.data), (self.settings.batch,), generator=self.order)
+        self.batch = self.data[rows.to(self.data.device)]
+        figures = self.learner.learn(self.batch)
+        self.average.update_parameters(self.learner.networks)
+        self.names = list(figures)
+        self.rows.append(torch.stack([figures[name].float() for name in self.names]))
+        self.step += 1
+
+    def gather(self) -> None:
+        """Bring the figures of the last iterations to the host, in one transfer."""
+        if self.rows:
+            self.curves += torch.stack(self.rows).tolist()
+            self.rows = []
+
+    def judge(self) -> Verdict:
+        """Gather the figures and judge them, and the parameters' being finite."""
+        self.gather()
+        recent = self.curves[-max(50, self.settings.check_every) :]
+        for row in recent[-self.settings.check_every :]:
+            for name, value in zip(self.names, row, strict=True):
+                if not math.isfinite(value):
+                    return Verdict("diverging", self.culprit(name))
+        columns = dict(zip(self.names, map(list, zip(*recent, strict=True)), strict=True))
+        verdict = judge(columns, self.settings.gap_limit)
+        broken = first_non_finite(self.learner.networks)
+        return Verdict("diverging", f"parameter {broken} is not finite") if broken else verdict
+
+    def culprit(self, figure: str) -> str:
+        """Name the tensor in which a non-finite figure began."""
+        if not torch.isfinite(self.batch).all():
+            return "the batch of data holds a value that is not finite"
+        broken = first_non_finite(self.learner.networks)
+        return f"{figure} is not finite" + (f", nor is parameter {broken}" if broken else "")
+
+    def roll_back(self, good: dict[str, Any], verdict: Verdict) -> None:
+        """Go back to the last good state, slower; give up after too many times.
+
+        Raises:
+            Diverged: the settings allow no more rollbacks.
+        """
+        event = {"step": self.step, "back_to": good["step"], "reason": verdict.evidence}
+        if len(self.events) >= self.settings.rollbacks:
+            raise Diverged(
+                f"diverged at iteration {self.step} after {len(self.events)} rollbacks: "
+                f"{verdict.evidence}; try a smaller rate, more data_noise or a larger decay",
+                self.named_curves(),
+                [*self.events, event],
+            )
+        events, slow = [*self.events, event], self.slow * self.settings.slow_down
+        self.load_state_dict(good)
+        self.events, self.slow = events, slow
+
+    def figures(self) -> dict[str, float]:
+        """Return the last iteration's figures."""
+        return dict(zip(self.names, self.curves[-1], strict=True))
+
+    def named_curves(self) -> dict[str, list[float]]:
+        """Return every figure by iteration, with the gap f(data) - f(samples) added."""
+        columns = map(list, zip(*self.curves, strict=True))
+        curves = dict(zip(self.names, columns, strict=True))
+        for name in [n for n in curves if n.endswith("f_data")]:
+            pairs = zip(curves[name], curves[name.replace("data", "samples")], strict=True)
+            curves[name.replace("f_data", "gap")] = [a - b for a, b in pairs]
+        return curves
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of the state."""
+        self.gather()
+        return copy(
+            {
+                "step": self.step,
+                "slow": self.slow,
+                "names": self.names,
+                "curves": torch.tensor(self.curves, dtype=torch.float64),
+                "events": self.events,
+                "order": self.order.get_state(),
+                "learner": self.learner.state_dict(),
+                "average": self.average.state_dict(),
+            }
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state.
+
+        Raises:
+            ValueError: the state is of another learner or other settings.
+        """
+        state = copy(state)
+        try:
+            self.learner.load_state_dict(state["learner"])
+            self.average.load_state_dict(state["average"])
+            self.order.set_state(state["order"])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise ValueError(f"the checkpoint is not of this learner ({first})") from error
+        self.step, self.slow, self.names = state["step"], state["slow"], state["names"]
+        self.curves, self.events = state["curves"].tolist(), state["events"]
+        self.rows = []
+
+
+def first_non_finite(networks: nn.Module) -> str | None:
+    """Return the name of the first parameter that holds a value that is not finite."""
+    for name, value in networks.named_parameters():
+        if not bool(torch.isfinite(value).all()):
+            return name
+    return None
+
+
+def copy(value: Any) -> Any:
+    """Return a deep copy of a tree of dicts, lists and tensors, tensors detached."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy(item) for item in value]
+    return value

@@ -1,0 +1,304 @@
+"""Multigrid learning and sampling: one EBM a grid, each started from the grid below (S10).
+
+The grids grow from the 1x1 image, whose model is a histogram, by a factor at each. At grid s
+
+    p_s(x) = exp(f_s(x)) / Z_s
+    x_s  <-  K Langevin steps on f_s from the sample of grid s - 1, expanded    (synthesis)
+    theta_s  <-  theta_s + eta ( E_data[grad f_s] - E_samples[grad f_s] )       (analysis)
+
+While learning, the 1x1 start is the datum's own mean; afterwards it is drawn from the histogram.
+
+Source: Gao, Lu, Zhou, Zhu, Wu, "Learning Generative ConvNets via Multi-grid Modeling and
+Sampling", CVPR 2018, arXiv:1709.08868.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from ebm.energy import contrast, frozen
+from ebm.networks.convnet import ConvNet
+from ebm.samplers.langevin import Record, langevin
+from ebm.samplers.noise import Noise, spawn
+from ebm.settings import Settings
+
+REVISION = 1
+
+
+class Grid(Settings):
+    """One grid: its network, its chain and its optimiser."""
+
+    size: int = Field(ge=2, description="side of the image at this grid, in pixels")
+    width: int = Field(ge=1, description="channels of the network's first layer")
+    steps: int = Field(ge=1, description="K, Langevin steps from the grid below")
+    step_size: float = Field(gt=0, description="dt of the Langevin step; pixels are in [-1, 1]")
+    noise: float = Field(ge=0, description="standard deviation of the step's noise")
+    start_noise: float = Field(ge=0, description="noise added to the expanded start")
+    bounds: float = Field(ge=1, description="pixels are clamped to plus or minus this")
+    data_noise: float = Field(ge=0, description="noise added to the data while learning")
+    rate: float = Field(gt=0, description="Adam's learning rate")
+    momentum: float = Field(ge=0, lt=1, description="Adam's beta1")
+    decay: float = Field(ge=0, description="weight of the squared energies in the loss")
+
+
+class MultigridSettings(Settings):
+    """The grids learned in one training stage, from coarse to fine."""
+
+    channels: int = Field(ge=1, description="1 for grey, 3 for colour")
+    grids: list[Grid] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def check_sizes(self) -> "MultigridSettings":
+        """Each grid must be a multiple of the one before."""
+        sizes = [grid.size for grid in self.grids]
+        for small, large in zip([1, *sizes], sizes, strict=False):
+            if large <= small or large % small:
+                raise ValueError(
+                    f"grids has sizes {sizes}; each must be a larger multiple of the one before"
+                )
+        return self
+
+
+def shrink(x: Tensor, size: int) -> Tensor:
+    """Return the block averages of x: (N, C, H, H), as (N, C, size, size)."""
+    return F.avg_pool2d(x, x.shape[-1] // size)
+
+
+def expand(x: Tensor, size: int) -> Tensor:
+    """Return x: (N, C, h, h) with each pixel repeated, as (N, C, size, size)."""
+    return F.interpolate(x, size=(size, size), mode="nearest")
+
+
+class Histogram(nn.Module):
+    """The model of the 1x1 grid: the training images' mean colours, (M, C)."""
+
+    means: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("means", torch.zeros(1, channels))
+
+    def fit(self, x: Tensor) -> None:
+        """Take the means of the training images x: (M, C, H, W)."""
+        self.means = x.mean((2, 3))
+
+    def sample(self, seeds: Sequence[int]) -> Tensor:
+        """Draw one 1x1 image a seed, (N, C, 1, 1)."""
+        rows = [seed % len(self.means) for seed in spawn(seeds, 1)]
+        return self.means[rows][:, :, None, None]
+
+    def _load_from_state_dict(self, state: Any, prefix: str, *args: Any) -> None:
+        if prefix + "means" in state:
+            self.means = torch.empty_like(state[prefix + "means"])
+        super()._load_from_state_dict(state, prefix, *args)
+
+
+class Multigrid:
+    """Learns the grids of its settings, jointly, over those below, which are finished.
+
+    Args:
+        settings: the grids learned here. All in one: joint learning. One at a time, each over
+            the last: learning grid by grid.
+        below: the finished learner of the coarser grids; None starts at the 1x1 histogram.
+        device: where the networks and chains live.
+
+    Attributes:
+        networks: f_s by size of grid, and the histogram where nothing is below.
+        optimisers: one a grid.
+
+    Raises:
+        ValueError: the first grid is no larger multiple of the last one below.
+    """
+
+    Settings = MultigridSettings
+
+    def __init__(
+        self,
+        settings: MultigridSettings,
+        below: "Multigrid | None" = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.settings, self.below, self.device = settings, below, torch.device(device)
+        if below and settings.grids[0].size % below.size:
+            raise ValueError(
+                f"grid {settings.grids[0].size} cannot stand on grid {below.size}; "
+                "its size must be a multiple"
+            )
+        self.networks = nn.ModuleDict(
+            {str(g.size): ConvNet(g.size, settings.channels, g.width) for g in settings.grids}
+        )
+        if below is None:
+            self.networks["1"] = Histogram(settings.channels)
+        self.networks.to(self.device)
+        self.optimisers = {
+            str(g.size): torch.optim.Adam(
+                self.networks[str(g.size)].parameters(), lr=g.rate, betas=(g.momentum, 0.999)
+            )
+            for g in settings.grids
+        }
+        self.generator = torch.Generator(self.device)
+
+    @property
+    def size(self) -> int:
+        """The side of the finest grid."""
+        return self.settings.grids[-1].size
+
+    def all_grids(self) -> Iterator[tuple[Grid, nn.Module]]:
+        """Yield every grid with its network, from the coarsest."""
+        if self.below:
+            yield from self.below.all_grids()
+        for grid in self.settings.grids:
+            yield grid, self.networks[str(grid.size)]
+
+    def prepare(self, x: Tensor) -> None:
+        """Fit the histogram of the 1x1 grid to the training images x: (M, C, H, W)."""
+        if self.below is None:
+            self.networks["1"].fit(x.to(self.device))
+
+    def learn(self, batch: Tensor) -> dict[str, Tensor]:
+        """Do one iteration on a batch (N, C, H, W) in [-1, 1]; return the figures by grid."""
+        stats: dict[str, Tensor] = {}
+        learned = {grid.size for grid in self.settings.grids}
+        x = shrink(batch, 1)
+        for grid, network in self.all_grids():
+            x, record = self.chain(grid, network, x, generator=self.generator)
+            if grid.size not in learned:
+                continue
+            data = shrink(batch, grid.size)
+            f_data = network(self.blur(data, grid))
+            f_samples = network(x)
+            self.descend(grid, contrast(f_data, f_samples, grid.decay))
+            for name, value in {
+                "f_data": f_data.mean(),
+                "f_samples": f_samples.mean(),
+                "strength": record.strength,
+                "movement": record.movement,
+                "sd_data": data.std(0).mean(),
+                "sd_samples": x.std(0).mean(),
+            }.items():
+                stats[f"{grid.size}/{name}"] = value.detach()
+        return stats
+
+    def blur(self, data: Tensor, grid: Grid) -> Tensor:
+        """Return data with the grid's noise, within the bounds that the chains keep to.
+
+        Without noise the data lie on a lower-dimensional set and the gap has no bound; beyond
+        the bounds, noise alone would tell data from samples.
+        """
+        noise = torch.empty_like(data).normal_(generator=self.generator)
+        return data.add(noise, alpha=grid.data_noise).clamp_(-grid.bounds, grid.bounds)
+
+    def descend(self, grid: Grid, loss: Tensor) -> None:
+        """Take one step of the grid's optimiser."""
+        optimiser = self.optimisers[str(grid.size)]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    def chain(
+        self,
+        grid: Grid,
+        network: nn.Module,
+        x: Tensor,
+        *,
+        seeds: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
+        fixed: tuple[Tensor, Tensor] | None = None,
+        keep: int = 0,
+    ) -> tuple[Tensor, Record]:
+        """Run one grid's chains from samples x: (N, C, h, h) of the grid below.
+
+        `fixed` is (image, mask): pixels where the mask is True stay as in the image; both are
+        at this grid's size.
+        """
+        x = expand(x, grid.size)
+        first = spawn(seeds, 2 * grid.size) if seeds is not None else None
+        x = x + grid.start_noise * Noise(x, 1, seeds=first, generator=generator).next()
+        held = None
+        if fixed is not None:
+            image, held = fixed
+            x = torch.where(held, image, x)
+        with frozen(network):
+            return langevin(
+                network,
+                x,
+                steps=grid.steps,
+                step_size=grid.step_size,
+                noise=grid.noise,
+                bounds=(-grid.bounds, grid.bounds),
+                seeds=spawn(seeds, 2 * grid.size + 1) if seeds is not None else None,
+                generator=generator,
+                held=held,
+                keep=keep,
+            )
+
+    def sample(
+        self,
+        seeds: Sequence[int],
+        *,
+        fixed: tuple[Tensor, Tensor] | None = None,
+        keep: int = 0,
+    ) -> dict[int, list[Tensor]]:
+        """Draw one image a seed, from the histogram up through every grid.
+
+        Args:
+            seeds: one integer a sample; a sample depends on its own seed alone.
+            fixed: (image, mask) at the finest grid, (N, C, H, W) each: pixels where the boolean
+                mask is True stay as they are (inpainting). A coarse pixel is held where all the
+                pixels under it are.
+            keep: keep the chain's state every so many steps; 0 keeps the end alone.
+
+        Returns:
+            By grid size, from 1, the states kept, the end last, each (N, C, size, size).
+        """
+        x = self.histogram.sample(seeds)
+        if fixed is not None:
+            image, mask = fixed[0].to(self.device), fixed[1].to(self.device)
+            x = torch.where(mask.any((2, 3), True).any(1, True), visible_mean(image, mask), x)
+        states = {1: [x]}
+        for grid, network in self.all_grids():
+            here = None
+            if fixed is not None:
+                whole = shrink(mask.to(image), grid.size) > 1 - 1e-6
+                here = shrink(image, grid.size), whole
+            x, record = self.chain(grid, network, x, seeds=seeds, fixed=here, keep=keep)
+            states[grid.size] = record.path or [x]
+        return states
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the finest network's features of x: (N, C, H, W), as (N, D)."""
+        return self.networks[str(self.size)].features(x.to(self.device))
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return f of the finest grid, (N,), of x: (N, C, H, W)."""
+        return self.networks[str(self.size)](x.to(self.device))
+
+    @property
+    def histogram(self) -> Histogram:
+        """The model of the 1x1 grid, which stands at the bottom."""
+        return self.below.histogram if self.below else self.networks["1"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next iteration depends on."""
+        return {
+            "networks": self.networks.state_dict(),
+            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self.networks.load_state_dict(state["networks"])
+        for key, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][key])
+        self.generator.set_state(state["generator"])
+
+
+def visible_mean(image: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean of the pixels where mask is True, (N, C, 1, 1)."""
+    weight = mask.to(image).expand_as(image)
+    return (image * weight).sum((2, 3), True) / weight.sum((2, 3), True).clamp(min=1)

@@ -1,0 +1,132 @@
+"""Langevin dynamics: one step and one loop for every system."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ebm.energy import LogDensity
+from ebm.samplers.noise import Noise
+
+REVISION = 1
+
+
+class Record(NamedTuple):
+    """What a run of chains did, left on the device of the chains.
+
+    Attributes:
+        strength: (), mean over steps and chains of the L2 norm of grad log p(x).
+        movement: (), mean over chains of the distance from start to end, divided by the square
+            root of the number of values in x: the root mean square move of one value.
+        temperature: the temperature of the noise; 1 samples exp(log_density) as dt -> 0.
+        path: the states that were kept, the start first, each shaped like x.
+    """
+
+    strength: Tensor
+    movement: Tensor
+    temperature: float
+    path: list[Tensor]
+
+
+def noise_scale(
+    step_size: float, temperature: float | None, noise: float | None
+) -> tuple[float, float]:
+    """Return (noise, temperature), of which at most one is given: noise^2 = T dt.
+
+    A published pair, gradient coefficient a and noise b, is step_size = 2 a and noise = b; its
+    temperature is b^2 / (2 a), so a = 1, b = .01 runs at 5e-5.
+
+    Raises:
+        ValueError: step_size is not positive, both are given, or one is negative.
+    """
+    if step_size <= 0:
+        raise ValueError(f"step_size is {step_size}; it must be positive")
+    if noise is not None and temperature is not None:
+        raise ValueError(
+            f"both temperature ({temperature}) and noise ({noise}) are given; "
+            "give one: noise^2 = temperature * step_size"
+        )
+    if noise is None:
+        temperature = 1.0 if temperature is None else temperature
+        if temperature < 0:
+            raise ValueError(f"temperature is {temperature}; it must be 0 or more")
+        return (temperature * step_size) ** 0.5, temperature
+    if noise < 0:
+        raise ValueError(f"noise is {noise}; it must be 0 or more")
+    return noise, noise**2 / step_size
+
+
+def langevin(
+    log_density: LogDensity,
+    x: Tensor,
+    *,
+    steps: int,
+    step_size: float,
+    temperature: float | None = None,
+    noise: float | None = None,
+    seeds: Sequence[int] | None = None,
+    generator: torch.Generator | None = None,
+    held: Tensor | None = None,
+    bounds: tuple[float, float] | None = None,
+    clip: float | None = None,
+    keep: int = 0,
+) -> tuple[Tensor, Record]:
+    """Run Langevin chains in parallel.
+
+        x' = x + (dt / 2) grad log p(x) + sqrt(T dt) e,    e ~ N(0, I)
+
+    Args:
+        log_density: maps (N, ...) to (N,); each chain follows the gradient of its own value.
+        x: (N, ...), the start; it is not changed.
+        steps: K, the number of steps.
+        step_size: dt, the seed's Delta t, in squared units of x. The coefficient of the gradient
+            is dt / 2.
+        temperature: T, 1 if neither this nor `noise` is given.
+        noise: the standard deviation of the noise itself, in units of x, in place of T.
+        seeds: one integer a chain; a chain then does not depend on the others of its batch.
+        generator: one source of noise for all chains: the fast path, for training.
+        held: boolean, broadcastable to x: True where x stays as it is.
+        bounds: (low, high); the state is clamped to them after each step.
+        clip: the largest absolute value of a component of the gradient.
+        keep: keep the state every `keep` steps in the record's path; 0 keeps none.
+
+    Returns:
+        The end state, (N, ...), detached, and the record.
+
+    Raises:
+        ValueError: a setting is out of range, or both members of a pair are given.
+
+    Source: the tutorial's Langevin dynamics; Parisi 1981; Zhu and Mumford 1998 (GRADE).
+    """
+    scale, implied = noise_scale(step_size, temperature, noise)
+    source = Noise(x, steps if scale else 0, seeds=seeds, generator=generator)
+    start, x = x.detach(), x.detach().clone()
+    strength = torch.zeros((), device=x.device)
+    path = [start] if keep else []
+    for step in range(steps):
+        gradient = grad(log_density, x)
+        strength += gradient.flatten(1).norm(dim=1).mean()
+        if clip is not None:
+            gradient.clamp_(-clip, clip)
+        x.add_(gradient, alpha=step_size / 2)
+        if scale:
+            x.add_(source.next(), alpha=scale)
+        if bounds is not None:
+            x.clamp_(*bounds)
+        if held is not None:
+            x = torch.where(held, start, x)
+        if keep and (step + 1) % keep == 0:
+            path.append(x.clone())
+    movement = (x - start).flatten(1).square().mean(1).sqrt().mean()
+    return x, Record(strength / max(steps, 1), movement, implied, path)
+
+
+def grad(log_density: LogDensity, x: Tensor) -> Tensor:
+    """Return grad_x log_density(x), (N, ...): that of the sum, so that each chain has its own.
+
+    A mean over the batch would divide the step by the number of chains.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_(True)
+        return torch.autograd.grad(log_density(x).sum(), x)[0]

@@ -1,0 +1,1 @@
+"""The stages: each reads artefacts, calls `ebm`, and writes artefacts."""

@@ -1,0 +1,122 @@
+"""Run one stage: python -m tasks STAGE NAME [PART].
+
+Stages: fetch, prepare (NAME is a data set); train (NAME is an experiment, PART one of its training
+stages); sample, evaluate, classify, apply (NAME is an experiment). DVC and the flow both run
+stages by this command, so that they give the same bytes. Exit status: 0 done, 1 failed, 2 refused.
+"""
+
+import errno
+import importlib
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tasks.artefacts import write_json
+from tasks.monitor import Monitor
+from tasks.paths import Paths
+from tasks.scratch import Busy, Scratch, die_with_parent, fingerprint
+
+STAGES = ("fetch", "prepare", "train", "sample", "evaluate", "classify", "apply")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the stage that the arguments name; return the exit status."""
+    stage, name, part = [*arguments, "", "", ""][:3]
+    if stage not in STAGES or not name or (stage == "train") != bool(part):
+        print(__doc__, file=sys.stderr)
+        return 2
+    die_with_parent()
+    try:
+        run(stage, name, part or None)
+    except (ValueError, Busy, FileNotFoundError, RuntimeError) as error:
+        return fail(f"{stage} {name} {part}".strip(), str(error))
+    except OSError as error:
+        return fail(f"{stage} {name} {part}".strip(), explain(error))
+    return 0
+
+
+def run(stage: str, name: str, part: str | None) -> None:
+    """Run a stage in this process."""
+    from tasks import settings
+
+    paths = Paths()
+    params = settings.read(paths.params)
+    inputs = None if stage == "fetch" else settings.inputs(params, stage, name, part)
+    mark = fingerprint(inputs, reads(stage, name, inputs, paths), Path(__file__).parents[1])
+    with Scratch(paths, stage, name, part, mark) as scratch:
+        monitor = Monitor(paths, stage, name, part)
+        begun, started = time.monotonic(), time.time()
+        module = importlib.import_module(f"tasks.{stage}")
+        extra = {"scratch": scratch} if stage == "train" else {}
+        set_threads(inputs)
+        module.run(name, part, inputs, paths, monitor, **extra)
+        monitor.close()
+        record = {
+            "stage": stage,
+            "name": name,
+            "part": part,
+            "command": " ".join(["python -m tasks", stage, name, *([part] if part else [])]),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.monotonic() - begun, 2),
+            "fingerprint": mark,
+            "settings": inputs.model_dump(mode="json") if inputs else {},
+            **machine(inputs),
+            **monitor.notes,
+        }
+        write_json(paths.record(stage, name, part), record)
+
+
+def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
+    """Return what a stage reads, as dvc.yaml declares it."""
+    if stage == "fetch":
+        return []
+    if stage == "prepare":
+        return [paths.root / inputs.dataset.raw]
+    data = paths.prepared(inputs.dataset) if hasattr(inputs, "dataset") else None
+    if stage == "train":
+        over = inputs.train.below
+        below = paths.model(name, over) if over else data / "manifest.json"
+        return [data / "train.npz", below]
+    if stage == "evaluate":
+        return [paths.samples(name), data]
+    model = paths.model(name, inputs.final)
+    return [model, data] if data else [model]
+
+
+def set_threads(inputs: Any) -> None:
+    """Set the number of threads that the settings name; it is part of what fixes the bits."""
+    if hasattr(inputs, "threads"):
+        import torch
+
+        torch.set_num_threads(inputs.threads)
+
+
+def machine(inputs: Any) -> dict[str, Any]:
+    """Describe the device of a stage that computes."""
+    if not hasattr(inputs, "threads"):
+        return {}
+    from tasks.device import describe
+
+    return describe(getattr(inputs, "device", "cpu"))
+
+
+def explain(error: OSError) -> str:
+    """Say an error of the system as a person would."""
+    if error.errno == errno.ENOSPC:
+        return "the disk is full; free some space and run it again, nothing is lost"
+    return f"{error.filename or 'a file'}: {error.strerror or error}"
+
+
+def fail(what: str, why: str) -> int:
+    """Say in one sentence what failed; EBM_DEBUG=1 shows where."""
+    print(f"{what}: {why}", file=sys.stderr)
+    if os.environ.get("EBM_DEBUG"):
+        traceback.print_exc()
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,372 @@
+"""params.yaml, read once into typed, frozen settings; a stage sees only those it declares."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from ebm.fit import FitSettings
+from ebm.learn import learner_class
+from ebm.settings import Settings
+
+
+class SettingsError(ValueError):
+    """A wrong setting: one sentence with its key, the value found and what would be right."""
+
+
+class Dataset(Settings):
+    """A data set and how it is split."""
+
+    source: str = Field(description="loader in ebm/datasets")
+    raw: str = Field(description="file or folder of the raw data, inside the project")
+    validation: int = Field(ge=1, description="items held out to choose settings")
+    test: int = Field(ge=1, description="items held out to report")
+    seed: int = Field(ge=0, description="of the split")
+
+    @field_validator("raw")
+    @classmethod
+    def inside(cls, raw: str) -> str:
+        """Keep the path inside the project."""
+        if Path(raw).is_absolute() or ".." in Path(raw).parts:
+            raise ValueError("must be a path inside the project")
+        return raw
+
+
+class TrainSettings(Settings):
+    """One training stage."""
+
+    below: str | None = Field(description="training stage this one is learned over; null: none")
+    fit: FitSettings
+    model: Any = Field(description="settings of the learner")
+
+
+class SampleSettings(Settings):
+    """What is drawn from the trained model."""
+
+    count: int = Field(ge=2, description="samples in one draw")
+    draws: int = Field(ge=1, description="independent draws, for the spread")
+    keep: int = Field(ge=1, description="Langevin steps between the states pictured")
+    shown: int = Field(ge=1, description="samples on the sheet")
+
+
+class EvaluateSettings(Settings):
+    """The feature network of the Frechet distance and the inception score."""
+
+    feature_epochs: int = Field(ge=1, description="passes over the training labels")
+    feature_width: int = Field(ge=2, description="number of features")
+
+
+class ClassifySettings(Settings):
+    """Few-label classification on the model's features."""
+
+    labels: list[int] = Field(min_length=1, description="numbers of labels tried")
+    draws: int = Field(ge=2, description="independent draws of the labels")
+
+
+class ApplySettings(Settings):
+    """Inpainting."""
+
+    images: int = Field(ge=1, description="held-out images filled in")
+    completions: int = Field(ge=1, description="different completions of each hole")
+    masks: list[Literal["half", "block", "pixels"]] = Field(min_length=1)
+
+
+class Goal(Settings):
+    """What a metric is held against: the seed's printed figure, and ours."""
+
+    seed_figure: float | str | None
+    goal: float | str | None
+
+
+class Experiment(Settings):
+    """An experiment: data, learner, and the settings of its stages."""
+
+    about: str
+    systems: list[str] = Field(min_length=1)
+    dataset: str
+    learner: str
+    network: str
+    final: str = Field(description="training stage whose model is sampled")
+    device: Literal["cpu", "gpu"]
+    threads: int = Field(ge=1, le=256, description="threads of torch; the bits depend on it")
+    seed: int = Field(ge=0)
+    train: dict[str, TrainSettings] = Field(min_length=1)
+    sample: SampleSettings
+    evaluate: EvaluateSettings
+    classify: ClassifySettings | None = None
+    apply: ApplySettings | None = None
+    goals: dict[str, Goal] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def type_the_models(cls, data: Any) -> Any:
+        """Read each stage's `model` as the settings of the experiment's learner."""
+        if not isinstance(data, Mapping) or "learner" not in data:
+            return data
+        kind = learner_class(data["learner"]).Settings
+        stages = data.get("train")
+        if isinstance(stages, Mapping):
+            data = {**data, "train": {k: typed(v, k, kind) for k, v in stages.items()}}
+        return data
+
+    @model_validator(mode="after")
+    def check_stages(self) -> "Experiment":
+        """Each stage stands on an earlier one, and the final one exists."""
+        seen: list[str] = []
+        for stage, settings in self.train.items():
+            if settings.below is not None and settings.below not in seen:
+                raise ValueError(
+                    f"train.{stage}.below is {settings.below!r}; it must be null or an earlier "
+                    f"training stage ({', '.join(seen) or 'there is none'})"
+                )
+            seen.append(stage)
+        if self.final not in seen:
+            raise ValueError(f"final is {self.final!r}; it must be one of {', '.join(seen)}")
+        return self
+
+
+def typed(stage: Any, name: str, kind: type[Settings]) -> Any:
+    """Return a training stage's raw settings with its `model` read as `kind`."""
+    if isinstance(stage, Mapping) and isinstance(stage.get("model"), Mapping):
+        try:
+            return {**stage, "model": kind.model_validate(stage["model"])}
+        except ValidationError as error:
+            raise located(error, kind, ("train", name, "model")) from error
+    return stage
+
+
+class Params(Settings):
+    """The whole of params.yaml."""
+
+    datasets: dict[str, Dataset]
+    experiments: dict[str, Experiment]
+
+    @model_validator(mode="after")
+    def check_names(self) -> "Params":
+        """Each experiment's data set exists."""
+        for name, experiment in self.experiments.items():
+            if experiment.dataset not in self.datasets:
+                raise ValueError(
+                    f"experiments.{name}.dataset is {experiment.dataset!r}; "
+                    f"there are {', '.join(self.datasets)}"
+                )
+        return self
+
+
+class PrepareInputs(Settings):
+    """What `prepare` reads: datasets.NAME."""
+
+    dataset: Dataset
+
+
+class TrainInputs(Settings):
+    """What `train` reads of an experiment, and of its training stages the one it runs."""
+
+    dataset: str
+    learner: str
+    device: Literal["cpu", "gpu"]
+    threads: int
+    seed: int
+    train: TrainSettings
+
+
+class SampleInputs(Settings):
+    """What `sample` reads of an experiment."""
+
+    final: str
+    device: Literal["cpu", "gpu"]
+    threads: int
+    seed: int
+    sample: SampleSettings
+
+
+class EvaluateInputs(Settings):
+    """What `evaluate` reads of an experiment."""
+
+    dataset: str
+    threads: int
+    seed: int
+    evaluate: EvaluateSettings
+
+
+class ClassifyInputs(Settings):
+    """What `classify` reads of an experiment."""
+
+    dataset: str
+    final: str
+    threads: int
+    seed: int
+    classify: ClassifySettings
+
+
+class ApplyInputs(Settings):
+    """What `apply` reads of an experiment."""
+
+    dataset: str
+    final: str
+    threads: int
+    seed: int
+    apply: ApplySettings
+
+
+INPUTS: dict[str, type[Settings]] = {
+    "prepare": PrepareInputs,
+    "train": TrainInputs,
+    "sample": SampleInputs,
+    "evaluate": EvaluateInputs,
+    "classify": ClassifyInputs,
+    "apply": ApplyInputs,
+}
+
+
+def declared(stage: str, name: str, part: str | None = None) -> list[str]:
+    """Return the keys of params.yaml that a stage reads, as dvc.yaml must declare them.
+
+    Args:
+        stage: the stage, as in `python -m tasks STAGE NAME [PART]`.
+        name: the data set of fetch and prepare, the experiment of the others.
+        part: the training stage of `train`.
+    """
+    if stage == "fetch":
+        return []
+    if stage == "prepare":
+        return [f"datasets.{name}"]
+    keys = [f"experiments.{name}.{field}" for field in INPUTS[stage].model_fields]
+    return [f"{key}.{part}" if key.endswith(".train") else key for key in keys]
+
+
+def inputs(params: Params, stage: str, name: str, part: str | None = None) -> Any:
+    """Return the declared settings of a stage, and no others.
+
+    Raises:
+        SettingsError: there is no such data set, experiment, stage or part.
+    """
+    if stage == "prepare":
+        return PrepareInputs(dataset=pick(params.datasets, name, "data set"))
+    experiment = pick(params.experiments, name, "experiment")
+    values = {field: getattr(experiment, field) for field in INPUTS[stage].model_fields}
+    if "train" in values:
+        values["train"] = pick(experiment.train, part or "", f"training stage of {name}")
+    if values.get(stage, True) is None:
+        raise SettingsError(f"experiment {name} has no {stage} settings, so it has no such stage")
+    return INPUTS[stage](**values)
+
+
+def pick(table: Mapping[str, Any], name: str, what: str) -> Any:
+    """Return an entry, or say what the nearest name is."""
+    if name not in table:
+        near = get_close_matches(name, table, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(table)}"
+        raise SettingsError(f"there is no {what} {name!r}; {hint}")
+    return table[name]
+
+
+def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Params:
+    """Read params.yaml, with some keys changed.
+
+    Args:
+        overrides: new values by dotted key; each key must exist.
+
+    Raises:
+        SettingsError: the file is missing or no YAML, or a key, type or range is wrong.
+    """
+    return validate(override(read_yaml(path), overrides or {}), path.name)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the raw content of params.yaml."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing; run this in the project's folder") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", "unreadable")
+        raise SettingsError(f"{path.name} is not YAML{line}: {problem}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path.name} holds {type(content).__name__}; it must hold keys")
+    return content
+
+
+def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content with values changed by dotted key (list items by their number)."""
+    import copy
+
+    content = copy.deepcopy(content)
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        place: Any = content
+        for index, step in enumerate([*path, last]):
+            if isinstance(place, list) and step.isdigit() and int(step) < len(place):
+                step = int(step)
+            elif not isinstance(place, dict) or step not in place:
+                there = list(place) if isinstance(place, dict) else []
+                near = get_close_matches(str(step), map(str, there), 1)
+                prefix = ".".join(key.split(".")[:index])
+                hint = f"; did you mean {'.'.join(filter(None, [prefix, near[0]]))}?" if near else ""
+                raise SettingsError(f"params.yaml has no key {key}{hint}")
+            if index == len(path):
+                place[step] = value
+            else:
+                place = place[step]
+    return content
+
+
+def validate(content: Mapping[str, Any], source: str = "params.yaml") -> Params:
+    """Read raw content into typed settings."""
+    try:
+        return Params.model_validate(content)
+    except SettingsError as error:
+        raise SettingsError(f"{source}: {error}") from None
+    except ValidationError as error:
+        raise SettingsError(f"{source}: {sentence(error.errors()[0], Params)}") from None
+
+
+def located(error: ValidationError, model: type[BaseModel], path: tuple[str, ...]) -> ValueError:
+    """Return the first error as one sentence under a longer key."""
+    return ValueError(sentence(error.errors()[0], model, path))
+
+
+def sentence(
+    error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] = ()
+) -> str:
+    """Say one validation error as key, value found and what would be right."""
+    location = tuple(str(step) for step in error["loc"])
+    key = ".".join((*path, *location))
+    found = error.get("input")
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(location[-1], fields_at(model, location[:-1]), 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"unknown key {key}{hint}"
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    if error["type"] == "value_error":
+        message = str(error["ctx"]["error"])
+        return f"{key + ': ' if key else ''}{message}"
+    right = error["msg"][0].lower() + error["msg"][1:]
+    return f"{key} is {found!r}; {right.replace('input', 'it').replace('value', 'it', 0)}"
+
+
+def fields_at(model: Any, location: tuple[str, ...]) -> list[str]:
+    """Return the fields of the settings at a place, following dicts and lists."""
+    from typing import get_args
+
+    here: Any = model
+    for step in location:
+        arguments = [a for a in get_args(here) if a is not type(None)]
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            field = here.model_fields.get(step)
+            here = field.annotation if field else None
+            options = [a for a in get_args(here) if isinstance(a, type) and issubclass(a, BaseModel)]
+            if options and not isinstance(here, type) and "dict" not in str(here):
+                here = options[0] if "list" not in str(here) else here
+        elif arguments:
+            here = arguments[-1]
+    if isinstance(here, type) and issubclass(here, BaseModel):
+        return list(here.model_fields)
+    return []
