@@ -40,4 +40,12 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a checkpoint of this program; remove it to start afresh")
     if hashlib.sha256(content[head:]).hexdigest().encode() != content[len(MAGIC) : head - 1]:
         raise ValueError(f"checkpoint {path} is damaged; remove it to start afresh")
-    return torch.load(io.BytesIO(content[head:]), map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(io.BytesIO(content[head:]), map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zipfile and torch each have their own
+        raise ValueError(
+            f"checkpoint {path} holds more than tensors and plain values, or none; it is not used"
+        ) from error
+    if not isinstance(state, dict):
+        raise ValueError(f"checkpoint {path} holds {type(state).__name__}; it must hold a dict")
+    return state

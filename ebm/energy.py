@@ -8,7 +8,6 @@ f is high on data. `energy` always means -f. A network maps (N, ...) to f of sha
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 REVISION = 1

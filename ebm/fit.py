@@ -21,7 +21,7 @@ class FitSettings(Settings):
     """How long and how a learner is run."""
 
     updates: int = Field(ge=1, description="iterations of learning")
-    batch: int = Field(ge=1, description="data in an iteration")
+    batch: int = Field(ge=2, description="data in an iteration; their variation is judged")
     average: float = Field(ge=0, lt=1, description="decay of the averaged parameters; 0 is none")
     final_rate: float = Field(gt=0, le=1, description="learning rate at the end over that at first")
     check_every: int = Field(ge=1, description="iterations between looks of the judge")
@@ -39,10 +39,17 @@ class Learner(Protocol):
     generator: torch.Generator
     device: torch.device
 
-    def prepare(self, x: Tensor) -> None: ...
-    def learn(self, batch: Tensor) -> dict[str, Tensor]: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def prepare(self, x: Tensor) -> None:
+        """Look at all training data once, before the first iteration."""
+
+    def learn(self, batch: Tensor) -> dict[str, Tensor]:
+        """Do one iteration; return its figures, each ()."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next iteration depends on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
 
 
 class Progress(NamedTuple):
@@ -107,7 +114,7 @@ def fit(
     """
     run = Run(learner, data, settings, seed)
     if checkpoint and checkpoint.exists():
-        run.load_state_dict(read(checkpoint))
+        run.resume(checkpoint)
     good = run.state_dict()
     while run.step < settings.updates:
         run.iterate()
@@ -144,7 +151,6 @@ class Run:
         self.rows: list[Tensor] = []  # on the device, one row of figures an iteration
         self.curves: list[list[float]] = []
         self.events: list[dict[str, Any]] = []
-        self.batch = data[:0]
 
     def iterate(self) -> None:
         """Draw a batch, set the rate, learn once, and average."""
@@ -154,8 +160,7 @@ class Run:
             for group in optimiser.param_groups:
                 group["lr"] = self.rates[key] * factor
         rows = torch.randint(len(self.data), (self.settings.batch,), generator=self.order)
-        self.batch = self.data[rows.to(self.data.device)]
-        figures = self.learner.learn(self.batch)
+        figures = self.learner.learn(self.data[rows.to(self.data.device)])
         self.average.update_parameters(self.learner.networks)
         self.names = list(figures)
         self.rows.append(torch.stack([figures[name].float() for name in self.names]))
@@ -182,8 +187,9 @@ class Run:
 
     def culprit(self, figure: str) -> str:
         """Name the tensor in which a non-finite figure began."""
-        if not torch.isfinite(self.batch).all():
-            return "the batch of data holds a value that is not finite"
+        bad = (~torch.isfinite(self.data.flatten(1))).any(1).nonzero()
+        if len(bad):
+            return f"the training data hold a value that is not finite, first in item {int(bad[0])}"
         broken = first_non_finite(self.learner.networks)
         return f"{figure} is not finite" + (f", nor is parameter {broken}" if broken else "")
 
@@ -235,22 +241,29 @@ class Run:
         )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state.
-
-        Raises:
-            ValueError: the state is of another learner or other settings.
-        """
+        """Continue from what `state_dict` returned."""
         state = copy(state)
-        try:
-            self.learner.load_state_dict(state["learner"])
-            self.average.load_state_dict(state["average"])
-            self.order.set_state(state["order"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise ValueError(f"the checkpoint is not of this learner ({first})") from error
+        self.learner.load_state_dict(state["learner"])
+        self.average.load_state_dict(state["average"])
+        self.order.set_state(state["order"])
         self.step, self.slow, self.names = state["step"], state["slow"], state["names"]
         self.curves, self.events = state["curves"].tolist(), state["events"]
         self.rows = []
+
+    def resume(self, checkpoint: Path) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            ValueError: it is damaged, or of another learner or other settings.
+        """
+        state = read(checkpoint)
+        try:
+            self.load_state_dict(state)
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise ValueError(
+                f"checkpoint {checkpoint} is not of this run ({first}); remove it to start afresh"
+            ) from error
 
 
 def first_non_finite(networks: nn.Module) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ebm.checkpoint import read, write
@@ -75,10 +76,32 @@ def load(folder: str | Path, device: str = "cpu") -> Model:
     folder = Path(folder)
     if not (folder / "model.json").is_file():
         raise FileNotFoundError(f"{folder} holds no model.json; give a trained model's folder")
-    about = json.loads((folder / "model.json").read_text())
-    if about.get("format") != FORMAT:
-        raise ValueError(f"{folder}/model.json has format {about.get('format')}; this reads {FORMAT}")
-    return Model(build(about["learner"], about["stages"], read(folder / "model.pt"), device), about)
+    about = read_about(folder / "model.json")
+    try:
+        learner = build(about["learner"], about["stages"], read(folder / "model.pt"), device)
+    except ValidationError as error:
+        what = error.errors()[0]
+        key = ".".join(map(str, what["loc"]))
+        raise ValueError(f"{folder}/model.json: {key}: {what['msg']}") from None
+    return Model(learner, about)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Return what a model.json says of the model beside it.
+
+    Raises:
+        ValueError: it is no JSON, of another format, or incomplete.
+    """
+    try:
+        about = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); train the model again") from None
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT or not {"learner", "stages"} <= set(about):
+        raise ValueError(f"{path} is of format {found} or incomplete; this reads format {FORMAT}")
+    if not about["stages"]:
+        raise ValueError(f"{path} names no stage; train the model again")
+    return about
 
 
 def build(name: str, stages: Sequence[Any], weights: dict[str, Any], device: str) -> Any:
@@ -90,7 +113,7 @@ def build(name: str, stages: Sequence[Any], weights: dict[str, Any], device: str
             learner.networks.load_state_dict(weights[str(index)])
         except (KeyError, RuntimeError) as error:
             first = str(error).strip().splitlines()[0]
-            raise ValueError(f"the weights do not fit the model's settings ({first})") from error
+            raise ValueError(f"model.pt does not fit model.json ({first})") from error
     return learner
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from tasks.artefacts import write_json
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.scratch import Busy, Scratch, die_with_parent, fingerprint
+from tasks.scratch import Scratch, die_with_parent, fingerprint
 
 STAGES = ("fetch", "prepare", "train", "sample", "evaluate", "classify", "apply")
 
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     die_with_parent()
     try:
         run(stage, name, part or None)
-    except (ValueError, Busy, FileNotFoundError, RuntimeError) as error:
+    except (ValueError, RuntimeError) as error:  # Busy and Diverged are RuntimeErrors
         return fail(f"{stage} {name} {part}".strip(), str(error))
     except OSError as error:
         return fail(f"{stage} {name} {part}".strip(), explain(error))
@@ -52,8 +52,10 @@ def run(stage: str, name: str, part: str | None) -> None:
         module = importlib.import_module(f"tasks.{stage}")
         extra = {"scratch": scratch} if stage == "train" else {}
         set_threads(inputs)
-        module.run(name, part, inputs, paths, monitor, **extra)
-        monitor.close()
+        try:
+            module.run(name, part, inputs, paths, monitor, **extra)
+        finally:
+            monitor.close()
         record = {
             "stage": stage,
             "name": name,
@@ -75,15 +77,14 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
         return []
     if stage == "prepare":
         return [paths.root / inputs.dataset.raw]
-    data = paths.prepared(inputs.dataset) if hasattr(inputs, "dataset") else None
+    data = [paths.prepared(inputs.dataset)] if hasattr(inputs, "dataset") else []
     if stage == "train":
         over = inputs.train.below
-        below = paths.model(name, over) if over else data / "manifest.json"
-        return [data / "train.npz", below]
+        below = paths.model(name, over) if over else data[0] / "manifest.json"
+        return [data[0] / "train.npz", below]
     if stage == "evaluate":
-        return [paths.samples(name), data]
-    model = paths.model(name, inputs.final)
-    return [model, data] if data else [model]
+        return [paths.samples(name), *data]
+    return [paths.model(name, inputs.final), *data]
 
 
 def set_threads(inputs: Any) -> None:
@@ -107,6 +108,8 @@ def explain(error: OSError) -> str:
     """Say an error of the system as a person would."""
     if error.errno == errno.ENOSPC:
         return "the disk is full; free some space and run it again, nothing is lost"
+    if error.errno is None:
+        return str(error)
     return f"{error.filename or 'a file'}: {error.strerror or error}"
 
 

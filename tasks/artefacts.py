@@ -74,4 +74,6 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run its stage again") from None
     except Exception as error:  # zipfile, zlib, numpy and OSError each have their own
-        raise ValueError(f"{path} cannot be read as arrays ({error}); run its stage again") from None
+        raise ValueError(
+            f"{path} cannot be read as arrays ({error}); run its stage again"
+        ) from None

@@ -27,7 +27,7 @@ class Busy(RuntimeError):
 
 
 class Scratch:
-    """The folder .work/NAME/STAGE/FINGERPRINT, locked while it is open.
+    """The folder .work/scratch/NAME/STAGE/FINGERPRINT, locked while it is open.
 
     A run that is cut off leaves its checkpoint there, and the next one with the same fingerprint
     goes on from it. It is removed on success, and with every older fingerprint's.
@@ -61,7 +61,10 @@ class Scratch:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         if kind is None:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    PositiveFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
+from ebm.datasets import loader
 from ebm.fit import FitSettings
 from ebm.learn import learner_class
 from ebm.settings import Settings
@@ -26,6 +34,13 @@ class Dataset(Settings):
     validation: int = Field(ge=1, description="items held out to choose settings")
     test: int = Field(ge=1, description="items held out to report")
     seed: int = Field(ge=0, description="of the split")
+
+    @field_validator("source")
+    @classmethod
+    def known(cls, source: str) -> str:
+        """Refuse a source that no loader has."""
+        loader(source)
+        return source
 
     @field_validator("raw")
     @classmethod
@@ -58,6 +73,10 @@ class EvaluateSettings(Settings):
 
     feature_epochs: int = Field(ge=1, description="passes over the training labels")
     feature_width: int = Field(ge=2, description="number of features")
+    feature_batch: int = Field(ge=1, description="images in a step")
+    feature_rate: float = Field(
+        gt=0, description="Adam's learning rate at the start; it falls to 0"
+    )
 
 
 class ClassifySettings(Settings):
@@ -65,14 +84,20 @@ class ClassifySettings(Settings):
 
     labels: list[int] = Field(min_length=1, description="numbers of labels tried")
     draws: int = Field(ge=2, description="independent draws of the labels")
+    strengths: list[PositiveFloat] = Field(
+        min_length=1, description="C of the classifier, chosen among these on the validation split"
+    )
 
 
 class ApplySettings(Settings):
     """Inpainting."""
 
     images: int = Field(ge=1, description="held-out images filled in")
-    completions: int = Field(ge=1, description="different completions of each hole")
+    completions: int = Field(ge=2, description="different completions of each hole")
     masks: list[Literal["half", "block", "pixels"]] = Field(min_length=1)
+    hidden: float = Field(
+        gt=0, lt=1, description="share of the pixels that the mask `pixels` hides"
+    )
 
 
 class Goal(Settings):
@@ -105,7 +130,7 @@ class Experiment(Settings):
     @classmethod
     def type_the_models(cls, data: Any) -> Any:
         """Read each stage's `model` as the settings of the experiment's learner."""
-        if not isinstance(data, Mapping) or "learner" not in data:
+        if not isinstance(data, Mapping) or not isinstance(data.get("learner"), str):
             return data
         kind = learner_class(data["learner"]).Settings
         stages = data.get("train")
@@ -301,14 +326,14 @@ def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     for key, value in changes.items():
         *path, last = key.split(".")
         place: Any = content
-        for index, step in enumerate([*path, last]):
-            if isinstance(place, list) and step.isdigit() and int(step) < len(place):
-                step = int(step)
+        for index, name in enumerate([*path, last]):
+            step: str | int = name
+            if isinstance(place, list) and name.isdigit() and int(name) < len(place):
+                step = int(name)
             elif not isinstance(place, dict) or step not in place:
                 there = list(place) if isinstance(place, dict) else []
-                near = get_close_matches(str(step), map(str, there), 1)
-                prefix = ".".join(key.split(".")[:index])
-                hint = f"; did you mean {'.'.join(filter(None, [prefix, near[0]]))}?" if near else ""
+                near = get_close_matches(name, map(str, there), 1)
+                hint = f"; did you mean {'.'.join([*path[:index], *near])}?" if near else ""
                 raise SettingsError(f"params.yaml has no key {key}{hint}")
             if index == len(path):
                 place[step] = value
@@ -332,9 +357,7 @@ def located(error: ValidationError, model: type[BaseModel], path: tuple[str, ...
     return ValueError(sentence(error.errors()[0], model, path))
 
 
-def sentence(
-    error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] = ()
-) -> str:
+def sentence(error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] = ()) -> str:
     """Say one validation error as key, value found and what would be right."""
     location = tuple(str(step) for step in error["loc"])
     key = ".".join((*path, *location))
@@ -349,7 +372,7 @@ def sentence(
         message = str(error["ctx"]["error"])
         return f"{key + ': ' if key else ''}{message}"
     right = error["msg"][0].lower() + error["msg"][1:]
-    return f"{key} is {found!r}; {right.replace('input', 'it').replace('value', 'it', 0)}"
+    return f"{key} is {found!r}; {right.replace('input', 'it')}"
 
 
 def fields_at(model: Any, location: tuple[str, ...]) -> list[str]:
@@ -362,7 +385,9 @@ def fields_at(model: Any, location: tuple[str, ...]) -> list[str]:
         if isinstance(here, type) and issubclass(here, BaseModel):
             field = here.model_fields.get(step)
             here = field.annotation if field else None
-            options = [a for a in get_args(here) if isinstance(a, type) and issubclass(a, BaseModel)]
+            options = [
+                a for a in get_args(here) if isinstance(a, type) and issubclass(a, BaseModel)
+            ]
             if options and not isinstance(here, type) and "dict" not in str(here):
                 here = options[0] if "list" not in str(here) else here
         elif arguments:

@@ -38,10 +38,10 @@ def load(raw: Path) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{path} is missing; run the stage fetch@digits again") from None
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise ValueError(f"{path} is damaged or no table of numbers ({error})") from None
-    if table.shape[1:] != (65,):
-        raise ValueError(f"{path} has {table.shape[1]} columns; it must have 65")
+    if len(table) == 0 or table.shape[1] != 65:
+        raise ValueError(f"{path} holds a table {table.shape}; it must have 65 columns")
     pixels, labels = table[:, :64], table[:, 64]
-    if pixels.min() < 0 or pixels.max() > 16 or not set(labels) <= set(range(10)):
+    if not (pixels.min() >= 0 and pixels.max() <= 16) or not set(labels) <= set(range(10)):
         raise ValueError(f"{path} holds pixels beyond 0..16 or labels beyond 0..9")
     images = (pixels / 8 - 1).astype(np.float32).reshape(-1, 1, 8, 8)
     return images, labels.astype(np.int64)

@@ -13,7 +13,7 @@ Sampling", CVPR 2018, arXiv:1709.08868.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -155,9 +155,19 @@ class Multigrid:
             yield grid, self.networks[str(grid.size)]
 
     def prepare(self, x: Tensor) -> None:
-        """Fit the histogram of the 1x1 grid to the training images x: (M, C, H, W)."""
+        """Fit the histogram of the 1x1 grid to the training images x: (M, C, H, W).
+
+        Raises:
+            ValueError: the images are not of the settings' channels, or do not shrink to the grid.
+        """
+        channels, height, width = x.shape[1:]
+        if channels != self.settings.channels or height != width or height % self.size:
+            raise ValueError(
+                f"the images are {channels}x{height}x{width}; model.channels is "
+                f"{self.settings.channels}, and grid {self.size} needs squares, a multiple of it"
+            )
         if self.below is None:
-            self.networks["1"].fit(x.to(self.device))
+            self.histogram.fit(x.to(self.device))
 
     def learn(self, batch: Tensor) -> dict[str, Tensor]:
         """Do one iteration on a batch (N, C, H, W) in [-1, 1]; return the figures by grid."""
@@ -248,8 +258,8 @@ class Multigrid:
         Args:
             seeds: one integer a sample; a sample depends on its own seed alone.
             fixed: (image, mask) at the finest grid, (N, C, H, W) each: pixels where the boolean
-                mask is True stay as they are (inpainting). A coarse pixel is held where all the
-                pixels under it are.
+                mask is True stay as they are (inpainting). A coarse pixel is held where at least
+                half of the pixels under it are, at the mean of those.
             keep: keep the chain's state every so many steps; 0 keeps the end alone.
 
         Returns:
@@ -258,29 +268,34 @@ class Multigrid:
         x = self.histogram.sample(seeds)
         if fixed is not None:
             image, mask = fixed[0].to(self.device), fixed[1].to(self.device)
-            x = torch.where(mask.any((2, 3), True).any(1, True), visible_mean(image, mask), x)
+            any_seen = mask.flatten(1).any(1)[:, None, None, None]
+            x = torch.where(any_seen, shrink_seen(image, mask, 1)[0], x)
         states = {1: [x]}
         for grid, network in self.all_grids():
             here = None
             if fixed is not None:
-                whole = shrink(mask.to(image), grid.size) > 1 - 1e-6
-                here = shrink(image, grid.size), whole
+                here = shrink_seen(image, mask, grid.size)
             x, record = self.chain(grid, network, x, seeds=seeds, fixed=here, keep=keep)
             states[grid.size] = record.path or [x]
         return states
 
     def features(self, x: Tensor) -> Tensor:
         """Return the finest network's features of x: (N, C, H, W), as (N, D)."""
-        return self.networks[str(self.size)].features(x.to(self.device))
+        return self.finest.features(x.to(self.device))
 
     def score(self, x: Tensor) -> Tensor:
         """Return f of the finest grid, (N,), of x: (N, C, H, W)."""
-        return self.networks[str(self.size)](x.to(self.device))
+        return self.finest(x.to(self.device))
 
     @property
     def histogram(self) -> Histogram:
         """The model of the 1x1 grid, which stands at the bottom."""
-        return self.below.histogram if self.below else self.networks["1"]
+        return self.below.histogram if self.below else cast(Histogram, self.networks["1"])
+
+    @property
+    def finest(self) -> ConvNet:
+        """The finest grid's network, f."""
+        return cast(ConvNet, self.networks[str(self.size)])
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next iteration depends on."""
@@ -298,7 +313,10 @@ class Multigrid:
         self.generator.set_state(state["generator"])
 
 
-def visible_mean(image: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean of the pixels where mask is True, (N, C, 1, 1)."""
-    weight = mask.to(image).expand_as(image)
-    return (image * weight).sum((2, 3), True) / weight.sum((2, 3), True).clamp(min=1)
+def shrink_seen(image: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Return the means of the pixels seen in each block, (N, C, size, size), and which to hold.
+
+    A block is held where at least half of its pixels are seen.
+    """
+    seen = shrink(mask.to(image).expand_as(image), size)
+    return shrink(image * mask, size) / seen.clamp(min=1e-6), seen >= 0.5

@@ -1,0 +1,1 @@
+"""Metrics: one a file, with its protocol in its docstring."""

@@ -1,0 +1,1 @@
+"""Networks by modality; no learning in them."""

@@ -9,8 +9,10 @@ REVISION = 1
 class ConvNet(nn.Module):
     """f(x) of a square image, and the features under it.
 
-    conv 3x3 (width) -> [conv 4x4 stride 2, channels doubled] down to 2x2 -> conv 2x2 -> linear,
-    with SiLU between. No normalisation: it would couple the chains of a batch.
+    [conv 4x4 stride 2, width channels, then doubled] down to 2x2 -> conv 2x2 -> linear, with SiLU
+    between; a 2x2 image begins with a conv 3x3. Strides from the first layer, as in the paper,
+    halve the cost of a chain's step against a first layer at full size, at equal quality. No
+    normalisation: it would couple the chains of a batch.
 
     Args:
         size: side of the image in pixels, a power of two, 2 or more.
@@ -30,14 +32,18 @@ class ConvNet(nn.Module):
         super().__init__()
         if size < 2 or size & (size - 1):
             raise ValueError(f"the image size is {size}; it must be a power of two, 2 or more")
-        layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.SiLU()]
+        layers: list[nn.Module] = []
+        inward = channels
+        if size == 2:
+            layers, inward = [nn.Conv2d(channels, width, 3, padding=1), nn.SiLU()], width
         while size > 2:
-            layers += [nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), nn.SiLU()]
-            size, width = size // 2, 2 * width
-        layers += [nn.Conv2d(width, width, 2), nn.SiLU(), nn.Flatten()]
+            layers += [nn.Conv2d(inward, width, 4, stride=2, padding=1), nn.SiLU()]
+            size, inward, width = size // 2, width, 2 * width
+        layers += [nn.Conv2d(inward, inward, 2), nn.SiLU(), nn.Flatten()]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(width, 1)
-        self.to(memory_format=torch.channels_last)  # 1.4 times faster chains on a CPU
+        self.head = nn.Linear(inward, 1)
+        # The layout makes chains 1.4 times faster on a CPU; torch's stubs lack this overload.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor) -> Tensor:
         """Return the activations under the last layer, (N, D), of x: (N, C, H, W) in [-1, 1]."""

@@ -1,0 +1,1 @@
+"""Chains: Langevin dynamics and the noise that drives them."""

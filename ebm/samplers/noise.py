@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+REVISION = 1
+
 BLOCK = 2**24  # values drawn ahead for seeded chains, so that memory stays bounded: 64 MiB
 
 

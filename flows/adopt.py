@@ -1,0 +1,190 @@
+"""`ebm adopt`: take in a training stage that ran elsewhere, so that DVC does not train again.
+
+Elsewhere is `python -m tasks train NAME PART` on a node with torch, numpy, pydantic and PyYAML.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tasks.artefacts import new_folder, read_json, write_json
+from tasks.paths import Paths
+from tasks.scratch import Scratch, fingerprint
+from tasks.settings import Params, SettingsError, inputs, pick, read
+
+FILES = ("model.json", "model.pt", "curves.csv", "fingerprint")
+CODE = Path(__file__).parents[1]
+
+
+class Adopted(NamedTuple):
+    """What was taken in."""
+
+    part: str
+    folder: Path
+    address: str
+    record: bool
+
+
+def adopt(name: str, source: Path, part: str | None = None, paths: Paths | None = None) -> Adopted:
+    """Take the folder models/NAME/PART of another machine into its place here.
+
+    Args:
+        source: the folder brought home.
+        part: the training stage; None is the only one, or the one that `source` is named after.
+
+    Raises:
+        ValueError: the folder is incomplete, or was trained with other settings, data or code.
+        Busy: the stage is being trained here.
+    """
+    paths = paths or Paths()
+    params = read(paths.params)
+    part = choose(params, name, source, part)
+    check_files(source)
+    values = inputs(params, "train", name, part)
+    mark = expected(name, values, paths)
+    check_mark(source, mark, f"{name} {part}")
+    check_model(source)
+    with Scratch(paths, "train", name, part, mark):
+        address = put(source, name, part, paths)
+        found = keep_record(source, mark, name, part, values, paths)
+    return Adopted(part, paths.model(name, part), address, found)
+
+
+def choose(params: Params, name: str, source: Path, part: str | None) -> str:
+    """Return the training stage that a folder is of.
+
+    Raises:
+        SettingsError: there are several, and neither the option nor the folder names one.
+    """
+    stages = pick(params.experiments, name, "experiment").train
+    if part is not None:
+        pick(stages, part, f"training stage of {name}")
+        return part
+    folder = source.resolve().name
+    if folder in stages:
+        return folder
+    if len(stages) == 1:
+        return next(iter(stages))
+    raise SettingsError(
+        f"{name} has the training stages {', '.join(stages)}, and {folder!r} is none of them; "
+        "say which with --part"
+    )
+
+
+def check_files(source: Path) -> None:
+    """See that the folder is a whole trained model's."""
+    missing = [file for file in FILES if not (source / file).is_file()]
+    if missing:
+        raise ValueError(
+            f"{source} lacks {', '.join(missing)}; bring home the whole folder models/NAME/PART"
+        )
+
+
+def expected(name: str, values: Any, paths: Paths) -> str:
+    """Return the fingerprint that training here would have."""
+    from tasks.__main__ import reads
+
+    needed = reads("train", name, values, paths)
+    for place in needed:
+        if not place.exists():
+            raise ValueError(f"{place} is missing, so nothing can be compared; make it first")
+    return fingerprint(values, needed, CODE)
+
+
+def check_mark(source: Path, mark: str, title: str) -> None:
+    """See that the folder was trained as it would be here."""
+    found = (source / "fingerprint").read_text().strip()
+    if found != mark:
+        raise ValueError(
+            f"{source} has fingerprint {found[:40]}, and {title} has {mark} here: its settings, "
+            "data or code differ; train it again from this commit and params.yaml"
+        )
+
+
+def check_model(source: Path) -> None:
+    """See that the model loads."""
+    from ebm.model import load
+
+    try:
+        load(source)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"the model in {source} does not load: {error}") from None
+
+
+def put(source: Path, name: str, part: str, paths: Paths) -> str:
+    """Copy the model into place and have DVC take it as that stage's output.
+
+    Whatever fails, the model that was there comes back.
+    """
+    target = paths.model(name, part)
+    before = target.with_name(f".{part}.before")
+    if before.exists() and not target.exists():  # an adoption was killed half-way
+        before.rename(target)
+    shutil.rmtree(before, ignore_errors=True)
+    if source.resolve() == target.resolve():
+        return commit(name, part, paths)
+    with new_folder(target) as folder:
+        for file in FILES:
+            shutil.copyfile(source / file, folder / file)
+        if target.exists():
+            target.rename(before)
+    try:
+        address = commit(name, part, paths)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        if before.exists():
+            before.rename(target)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+    return address
+
+
+def commit(name: str, part: str, paths: Paths) -> str:
+    """Record the stage in dvc.lock as it stands, and return DVC's name of it."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    asked = f"python -m tasks train {name} {part}"
+    try:
+        with Repo(str(paths.root), _wait_for_lock=True) as repo:
+            stages = [s for s in repo.index.stages if getattr(s, "cmd", None) == asked]
+            if not stages:
+                raise ValueError(f"dvc.yaml has no stage that runs `{asked}`; add it")
+            repo.commit(stages[0].addressing, force=True)
+            return str(stages[0].addressing)
+    except DvcException as error:
+        raise ValueError(f"DVC could not take in {name} {part}: {error}") from error
+
+
+def keep_record(source: Path, mark: str, name: str, part: str, values: Any, paths: Paths) -> bool:
+    """Keep the run's record, if it came along; else note what is known. Tell which."""
+    places = [source / "run.json"]
+    if len(source.resolve().parents) > 2:  # the whole project was brought home
+        places.append(Paths(source.resolve().parents[2]).record("train", name, part))
+    for place in places:
+        record = record_of(place, mark)
+        if record:
+            write_json(paths.record("train", name, part), {**record, "adopted": True})
+            return True
+    write_json(
+        paths.record("train", name, part),
+        {
+            "stage": "train",
+            "name": name,
+            "part": part,
+            "command": f"python -m tasks train {name} {part}",
+            "fingerprint": mark,
+            "settings": values.model_dump(mode="json"),
+            "adopted": True,
+        },
+    )
+    return False
+
+
+def record_of(place: Path, mark: str) -> dict[str, Any]:
+    """Return a record of this very run, empty where there is none."""
+    try:
+        record = read_json(place)
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) and record.get("fingerprint") == mark else {}

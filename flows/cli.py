@@ -1,0 +1,260 @@
+"""The command line `ebm`: a function a command; what it needs is imported when it is called."""
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DEFAULT = "multigrid-digits"
+app = typer.Typer(
+    help="Energy-based models, end to end: data, training, samples, metrics, report.\n\n"
+    "Begin with [bold]ebm run[/bold], then open the report it names. "
+    "[bold]ebm COMMAND --help[/bold] has an example of each command.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+Name = Annotated[str, typer.Argument(help="An experiment of params.yaml, as `ebm list` shows.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Make a command that runs in the project's folder and says its errors in one sentence."""
+
+    @functools.wraps(function)
+    def guarded(*arguments: Any, **options: Any) -> None:
+        before = Path.cwd()
+        try:
+            os.chdir(project())
+            function(*arguments, **options)
+        except (typer.Exit, typer.Abort):
+            raise
+        except KeyboardInterrupt:
+            typer.echo("ebm: stopped; run it again and it goes on where it was", err=True)
+            raise typer.Exit(130) from None
+        except Exception as error:  # DVC and Prefect have their own, by the dozen
+            if os.environ.get("EBM_DEBUG"):
+                raise
+            typer.echo(f"ebm: {sentence(error)}", err=True)
+            raise typer.Exit(1) from None
+        finally:
+            os.chdir(before)
+
+    return app.command(function.__name__.rstrip("_"))(guarded)
+
+
+def project() -> Path:
+    """Return the folder of the project: this one, or the nearest above that holds params.yaml."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").is_file():
+            return folder
+    raise ValueError(f"there is no params.yaml in {here} or above; go to the project's folder")
+
+
+def sentence(error: Exception) -> str:
+    """Say an error in a line, as a person would."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    text = " ".join(str(error).split()) or type(error).__name__
+    expected = isinstance(error, ValueError | RuntimeError | FileNotFoundError)
+    return text if expected else f"{text} (EBM_DEBUG=1 shows where)"
+
+
+def show_table(table: Any) -> None:
+    """Print a table as wide as the terminal, or as it needs where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    Console(width=None if console.is_terminal else 160).print(table)
+
+
+@command
+def list_(as_json: Json = False) -> None:
+    """List the experiments: system, data, device, minutes of the last run, metrics.
+
+    Example: [bold]ebm list --json[/bold]
+    """
+    from flows import results
+    from tasks.paths import Paths
+
+    rows = results.list_rows(Paths())
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        show_table(results.list_table(rows))
+
+
+@command
+def show(name: Name) -> None:
+    """Show an experiment: its settings, its stages and what they stand on, how long it takes.
+
+    Example: [bold]ebm show multigrid-digits[/bold]
+    """
+    from flows.describe import describe
+    from tasks.paths import Paths
+
+    for line in describe(Paths(), name):
+        typer.echo(line)
+
+
+@command
+def why(name: Name) -> None:
+    """Say which stages would run again, and because of which setting or file.
+
+    Change a number in params.yaml and look: [bold]ebm why multigrid-digits[/bold]
+    """
+    from flows.describe import reasons
+    from tasks.paths import Paths
+
+    for line in reasons(Paths(), name):
+        typer.echo(line)
+
+
+@command
+def run(
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Experiments; {DEFAULT} if none is given.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Run this stage alone, as `ebm show` names it.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE, a setting changed for this run; may be repeated."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run even what is up to date, from the start.")
+    ] = False,
+) -> None:
+    """Run experiments; what is up to date is not run again.
+
+    Examples: [bold]ebm run[/bold], or a quick look with fewer updates, params.yaml untouched:
+    [bold]ebm run multigrid-digits --set train.joint.fit.updates=100[/bold]; `ebm keep` takes the
+    change over.
+    """
+    from flows.running import run_tracked
+    from tasks.paths import Paths
+
+    if not run_tracked(Paths(), names or [DEFAULT], only, changes or [], force, show_table):
+        raise typer.Exit(1)
+
+
+@command
+def keep() -> None:
+    """Write the changes of the last `ebm run --set ...` into params.yaml, its comments kept.
+
+    Example: [bold]ebm run --set train.joint.fit.updates=900[/bold], then [bold]ebm keep[/bold]
+    """
+    from flows import overrides
+    from tasks.paths import Paths
+
+    for key, value in overrides.keep(Paths()).items():
+        typer.echo(f"params.yaml: {key} is now {value}")
+
+
+@command
+def results(
+    name: Annotated[str | None, typer.Argument(help="One experiment; all if none.")] = None,
+    as_json: Json = False,
+    csv: Annotated[
+        Path | None, typer.Option(resolve_path=True, help="Write the table to this csv file.")
+    ] = None,
+) -> None:
+    """Show what was measured, beside floor, ceiling, the seed's figure and the goal.
+
+    Example: [bold]ebm results multigrid-digits --csv results.csv[/bold]
+    """
+    from flows import results as rows_of
+    from tasks.paths import Paths
+
+    rows = rows_of.result_rows(Paths(), [name] if name else None)
+    if csv:
+        rows_of.frame(rows).to_csv(csv, index=False)
+        typer.echo(f"{len(rows)} rows are in {csv}", err=True)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    elif rows:
+        show_table(rows_of.result_table(rows))
+    else:
+        typer.echo(f"No results yet; `ebm run {name or DEFAULT}` makes them.", err=True)
+
+
+@command
+def report(name: Name) -> None:
+    """Write an experiment's report again, and say where it is.
+
+    Example: [bold]ebm report multigrid-digits[/bold]
+    """
+    from flows.results import experiments, pick
+    from tasks.paths import Paths
+    from tasks.report import render
+
+    pick(experiments(Paths()), name)
+    typer.echo(str(render(name, Paths()).resolve()))
+
+
+@command
+def dashboard(
+    port_mlflow: Annotated[int, typer.Option(min=1, max=65535, help="MLflow's port.")] = 5000,
+    port_prefect: Annotated[int, typer.Option(min=1, max=65535, help="Prefect's port.")] = 4200,
+) -> None:
+    """Show MLflow's page and Prefect's on this machine, until Ctrl-C.
+
+    Example: [bold]ebm dashboard --port-mlflow 5010[/bold]
+    """
+    from flows.dashboard import pages, serve
+    from tasks.paths import Paths
+
+    serve(pages(Path.cwd(), port_mlflow, port_prefect), Paths().work / "pages", typer.echo)
+
+
+@command
+def adopt(
+    name: Name,
+    folder: Annotated[
+        Path, typer.Argument(resolve_path=True, help="models/NAME/PART, brought home.")
+    ],
+    part: Annotated[
+        str | None, typer.Option(help="The training stage, where the folder does not name it.")
+    ] = None,
+) -> None:
+    """Take in a model trained elsewhere, so that it is not trained again here.
+
+    On the other machine: [bold]python -m tasks train NAME PART[/bold] with torch, numpy, pydantic
+    and PyYAML; then bring the folder models/NAME/PART home.
+
+    Example: [bold]ebm adopt multigrid-digits ~/from-the-node/joint[/bold]
+    """
+    from flows.adopt import adopt as take_in
+
+    taken = take_in(name, folder, part)
+    typer.echo(f"{taken.address} is taken in: {taken.folder}")
+    if not taken.record:
+        typer.echo("No run.json came with it, so its device and time are not known.", err=True)
+
+
+@command
+def clean(
+    name: Annotated[str | None, typer.Argument(help="One experiment or data set; all.")] = None,
+) -> None:
+    """Remove scratch, logs and live files of what is not running; never results, never data.
+
+    Example: [bold]ebm clean multigrid-digits[/bold]
+    """
+    from flows import clean as cleaning
+    from tasks.paths import Paths
+
+    freed = cleaning.clean(Paths(), [name] if name else None)
+    for kind, size in freed.bytes.items():
+        typer.echo(f"{kind}: {cleaning.size_text(size)} freed")
+    if not freed.bytes:
+        typer.echo("There was nothing to remove.")
+    for title in freed.running:
+        typer.echo(f"{title} is running, so it was left alone", err=True)

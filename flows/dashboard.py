@@ -1,0 +1,182 @@
+"""MLflow's page and Prefect's, on the loopback address, until Ctrl-C."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+HOST = "127.0.0.1"
+PATIENCE = 180.0  # seconds until a page must answer
+GRACE = 10.0  # seconds a page has to end by itself
+
+
+class Page(NamedTuple):
+    """One server: what it is called, how it is started, where it is looked at."""
+
+    title: str
+    port: int
+    command: list[str]
+    environment: dict[str, str]
+    address: str
+
+
+def pages(root: Path, mlflow: int, prefect: int) -> list[Page]:
+    """Return the two pages of a project.
+
+    Raises:
+        ValueError: a port is in use, or both are the same.
+    """
+    if mlflow == prefect:
+        raise ValueError(f"both pages are given port {mlflow}; give them different ones")
+    check_port(mlflow, "--port-mlflow")
+    check_port(prefect, "--port-prefect")
+    return [mlflow_page(root.resolve(), mlflow), prefect_page(root.resolve(), prefect)]
+
+
+def check_port(port: int, option: str) -> None:
+    """See that a port of the loopback address is free.
+
+    Raises:
+        ValueError: it is in use.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((HOST, port))
+        except OSError as error:
+            raise ValueError(
+                f"port {port} is in use or not allowed ({error.strerror}); "
+                f"choose another with {option}"
+            ) from None
+
+
+def mlflow_page(root: Path, port: int) -> Page:
+    """Return MLflow's page over <root>/mlflow.db."""
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}"]
+    command += ["--default-artifact-root", (root / "mlruns").as_uri(), "--workers", "1"]
+    environment = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else 7 more processes, 400 MB
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    return Page("MLflow", port, command, environment, f"http://{HOST}:{port}/#/experiments")
+
+
+def prefect_page(root: Path, port: int) -> Page:
+    """Return Prefect's page over <root>/.prefect."""
+    command = [sys.executable, "-m", "prefect", "server", "start"]
+    command += ["--host", HOST, "--port", str(port)]
+    address = f"http://{HOST}:{port}/api"
+    environment = {
+        "PREFECT_HOME": str(root / ".prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_API_URL": address,
+        "PREFECT_UI_API_URL": address,  # else the page asks port 4200
+    }
+    return Page("Prefect", port, command, environment, f"http://{HOST}:{port}/")
+
+
+def serve(shown: Sequence[Page], logs: Path, say: Callable[[str], None] = print) -> None:
+    """Run the pages until Ctrl-C or until one of them ends; end what was started.
+
+    Args:
+        logs: folder for what the servers print.
+
+    Raises:
+        RuntimeError: a page ended by itself, or did not answer in time.
+    """
+    before = signal.signal(signal.SIGTERM, interrupt)
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for page in shown:
+            running[page.title] = start(page, logs)
+            say(f"{page.title} is starting (up to a minute)")
+        for page in shown:
+            wait_until_open(page, running, logs)
+            say(f"{page.title}: {page.address}")
+        say("Ctrl-C ends both.")
+        while True:
+            look(running, logs)
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        say("Ending both pages.")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave one behind
+        end(running.values())
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, before)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def start(page: Page, logs: Path) -> "subprocess.Popen[bytes]":
+    """Start a page in a session of its own, so that all its processes can be ended."""
+    logs.mkdir(parents=True, exist_ok=True)
+    environment: Mapping[str, str] = {**os.environ, **page.environment}
+    with (logs / f"{page.title.lower()}.log").open("wb") as log:
+        return subprocess.Popen(
+            page.command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # no thread runs yet, so nothing can be locked in the copy of this process
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+        )
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process if the one that started it is killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def wait_until_open(
+    page: Page, running: Mapping[str, "subprocess.Popen[bytes]"], logs: Path
+) -> None:
+    """Wait until a page takes connections."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        look(running, logs)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+            trial.settimeout(1)
+            if trial.connect_ex((HOST, page.port)) == 0:
+                return
+        time.sleep(0.3)
+    raise RuntimeError(f"{page.title} did not answer within {PATIENCE:.0f} s; see {logs}")
+
+
+def look(running: Mapping[str, "subprocess.Popen[bytes]"], logs: Path) -> None:
+    """See that each page still runs."""
+    for title, process in running.items():
+        if process.poll() is not None:
+            log = logs / f"{title.lower()}.log"
+            raise RuntimeError(f"{title} ended by itself (status {process.returncode}); see {log}")
+
+
+def end(running: "Iterable[subprocess.Popen[bytes]]") -> None:
+    """End the pages and every process that they started."""
+    processes = list(running)
+    for number, patience in ((signal.SIGINT, GRACE), (signal.SIGTERM, GRACE), (signal.SIGKILL, 5)):
+        for process in processes:
+            try:
+                os.killpg(process.pid, number)  # its session's group bears its id
+            except ProcessLookupError:
+                continue
+        until = time.monotonic() + patience
+        for process in processes:
+            try:
+                process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                continue

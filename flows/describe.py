@@ -1,0 +1,64 @@
+"""The lines of `ebm show` and `ebm why`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from flows.results import experiments, minutes, pick, stage_records
+from flows.why import standings
+from tasks.monitor import clock
+from tasks.paths import Paths
+
+
+def describe(paths: Paths, name: str) -> Iterator[str]:
+    """Say an experiment's settings, stages, expected time and model.
+
+    Raises:
+        ValueError: there is no such experiment, or its settings are wrong.
+    """
+    from tasks.settings import read
+
+    experiment = pick(experiments(paths), name)
+    resolved = read(paths.params).experiments[name].model_dump(mode="json")
+    yield f"Settings of {name} (params.yaml):"
+    text = yaml.safe_dump(resolved, sort_keys=False, default_flow_style=None, width=96)
+    yield from (f"  {line}" for line in text.splitlines())
+    yield ""
+    yield "Stages, in the order of work:"
+    for stage in standings(paths, name, ask=False):
+        yield f"  {stage.address}" + (f"  <- {', '.join(stage.over)}" if stage.over else "")
+    yield ""
+    yield from time_lines(paths, name, experiment)
+    folder = paths.model(name, resolved["final"])
+    made = "" if (folder / "model.json").is_file() else " (not trained yet)"
+    yield f"Trained model: {folder}{made}"
+
+
+def time_lines(paths: Paths, name: str, experiment: Any) -> Iterator[str]:
+    """Say how long the experiment takes, by its last measured run."""
+    expected = minutes(paths, name, experiment)
+    if expected is None:
+        yield f"Expected time: not measured yet on a {experiment['device'].upper()}"
+        return
+    records = stage_records(paths, name, experiment)
+    took = [f"{label} {clock(record['seconds'])}" for label, record in records.items()]
+    machines = {r["device_name"] for r in records.values() if r.get("device_name")}
+    on = f" on {', '.join(sorted(machines))}" if machines else ""
+    yield f"Expected time: {clock(60 * expected)}{on}, as last measured ({', '.join(took)})"
+
+
+def reasons(paths: Paths, name: str) -> Iterator[str]:
+    """Say which stages would run again, and why."""
+    from tasks.settings import read
+
+    pick(read(paths.params).experiments, name)
+    found = standings(paths, name)
+    for stage in found:
+        if stage.reasons:
+            yield f"{stage.address} would run:"
+            yield from (f"  {reason}" for reason in stage.reasons)
+        elif stage.follows:
+            yield f"{stage.address} would follow {', '.join(stage.follows)}, if that changes"
+    if not any(stage.reasons for stage in found):
+        yield f"Nothing would run: all {len(found)} stages of {name} are up to date."

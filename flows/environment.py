@@ -1,0 +1,55 @@
+"""The environment of a flow: set before prefect, dvc or mlflow are imported."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+# Prefect's own server is started for a run: 20 s, its default, are too few on a busy machine.
+QUIET = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def prepare_environment(root: Path = Path(".")) -> None:
+    """Set what the tools read when they are imported; what is set already stays.
+
+    The folder of this python comes first on PATH, so that `python -m tasks` of each stage is this
+    environment's, from any shell.
+
+    Args:
+        root: the project's folder; Prefect keeps its database there, in .prefect.
+    """
+    for name, value in {"PREFECT_HOME": str(root.resolve() / ".prefect"), **QUIET}.items():
+        os.environ.setdefault(name, value)
+    own = str(Path(sys.executable).parent)
+    others = [p for p in os.environ.get("PATH", os.defpath).split(os.pathsep) if p != own]
+    os.environ["PATH"] = os.pathsep.join([own, *others])
+
+
+@contextmanager
+def variables(changes: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables of the environment while the block runs; None removes one."""
+    before = {name: os.environ.get(name) for name in changes}
+    try:
+        put(changes)
+        yield
+    finally:
+        put(before)
+
+
+def put(values: Mapping[str, str | None]) -> None:
+    """Set variables; None removes one."""
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

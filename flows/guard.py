@@ -1,0 +1,145 @@
+"""Checks before any work: what can be known to fail is said before a stage is touched."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from flows.graph import Stage
+from tasks.paths import Paths
+from tasks.scratch import Busy
+from tasks.settings import Params, inputs
+
+FREE = 300 * 2**20  # bytes on the disk below which no run begins; a default experiment takes 30 MB
+PATIENCE = 5.0  # seconds that a trainer is given to end after its flow was killed
+
+
+def check(
+    paths: Paths, params: Params, every: Mapping[str, Stage], work: Sequence[Stage], force: bool
+) -> None:
+    """Refuse work that cannot end well.
+
+    Args:
+        params: the settings of this run.
+        every: all stages by address.
+        work: the stages that will be tried.
+        force: checkpoints will be dropped, so they need not be good.
+
+    Raises:
+        ValueError: and why, in one sentence.
+        Busy: a living process runs one of the stages.
+    """
+    if not work:
+        return
+    disk(paths)
+    for stage in work:
+        if stage.verb == "fetch":
+            source(stage)
+        dependencies(paths, stage, work, every)
+        device(params, stage)
+        idle(paths, stage)
+        if not force:
+            checkpoint(paths, params, stage)
+
+
+def disk(paths: Paths) -> None:
+    """Refuse a disk that is all but full."""
+    free = shutil.disk_usage(paths.root).free
+    if free < FREE:
+        raise ValueError(
+            f"the disk has {free / 2**20:.0f} MB free; a run needs {FREE / 2**20:.0f} MB, "
+            "so free some space"
+        )
+
+
+def source(stage: Stage) -> None:
+    """Refuse to fetch what is nowhere, truncated or altered; addresses are tried later."""
+    from ebm.datasets import loader
+    from ebm.datasets.source import advice, check, locate
+
+    wanted = loader(stage.name).SOURCE
+    for name, digest in wanted.files.items():
+        found = locate(wanted, name)
+        if found is not None:
+            check(found, digest)
+        elif not wanted.address:
+            raise ValueError(f"{name} of {wanted.title} is missing: {advice(wanted)}")
+
+
+def dependencies(
+    paths: Paths, stage: Stage, work: Sequence[Stage], every: Mapping[str, Stage]
+) -> None:
+    """Refuse a stage whose files neither exist nor will be made."""
+    made = [Path(out) for other in work for out in other.outs]
+    for dep in stage.deps:
+        if (paths.root / dep).exists() or any(Path(dep).is_relative_to(out) for out in made):
+            continue
+        makers = [
+            s.address for s in every.values() for o in s.outs if Path(dep).is_relative_to(o)
+        ]
+        hint = f"run {makers[0]} first" if makers else "put it there"
+        raise ValueError(f"{stage.address} reads {dep}, which is missing; {hint}")
+
+
+def device(params: Params, stage: Stage) -> None:
+    """Refuse a stage for a GPU where there is none."""
+    experiment = params.experiments.get(stage.name)
+    if stage.verb in ("train", "sample") and experiment and experiment.device == "gpu":
+        from tasks.device import pick_device
+
+        try:
+            pick_device(experiment.device)
+        except ValueError as error:
+            raise ValueError(f"{stage.address}: {error}") from None
+
+
+def idle(paths: Paths, stage: Stage, patience: float = PATIENCE) -> None:
+    """Refuse a stage that a living process runs; one whose flow was killed is about to end."""
+    lock = paths.work / "scratch" / stage.name / stage.label / "lock"
+    until = time.monotonic() + patience
+    while (holder := held(lock)) is not None:
+        if time.monotonic() > until:
+            raise Busy(f"{stage.address} is already being run by {holder}; wait for it")
+        time.sleep(0.1)
+
+
+def held(lock: Path) -> str | None:
+    """Return who holds a stage's lock, None where nobody does."""
+    try:
+        handle = os.open(lock, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return os.read(handle, 100).decode() or "another process"
+    finally:
+        os.close(handle)
+
+
+def checkpoint(paths: Paths, params: Params, stage: Stage) -> None:
+    """Refuse a checkpoint that the stage would go on from, and cannot be read."""
+    home = paths.work / "scratch" / stage.name / stage.label
+    left = list(home.glob("*/checkpoint.pt"))
+    if not left:
+        return
+    from ebm import checkpoint as checkpoints
+
+    mine = home / mark(paths, params, stage) / "checkpoint.pt"
+    if mine in left:
+        checkpoints.read(mine)
+
+
+def mark(paths: Paths, params: Params, stage: Stage) -> str:
+    """Return the fingerprint that the stage would have now."""
+    from tasks.__main__ import reads
+    from tasks.scratch import fingerprint
+
+    values = None
+    if stage.verb != "fetch":
+        values = inputs(params, stage.verb, stage.name, stage.part)
+    read = [p for p in reads(stage.verb, stage.name, values, paths) if p.exists()]
+    return fingerprint(values, read, paths.root.resolve())

@@ -1,0 +1,66 @@
+"""One run at a time in a project, and what a killed one left is put in order."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from flows import backup, lockfile
+from tasks.paths import Paths
+from tasks.scratch import Busy
+
+
+@contextmanager
+def hold(paths: Paths, names: Sequence[str]) -> Iterator[bool]:
+    """Hold the project for a run; yield whether the run before it was cut off.
+
+    The lock goes with the process that holds it, however that ends; its text stays after a kill.
+
+    Raises:
+        Busy: another process runs experiments here.
+    """
+    paths.work.mkdir(parents=True, exist_ok=True)
+    handle = os.open(paths.work / "flow.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 1000).decode() or "another process"
+            raise Busy(
+                f"{holder} is at work in this project; wait for it, or name the experiments "
+                "together: ebm run A B"
+            ) from None
+        cut_off = bool(os.read(handle, 1))
+        os.ftruncate(handle, 0)
+        since = time.strftime("%H:%M")
+        os.pwrite(handle, f"process {os.getpid()} ({', '.join(names)}, since {since})".encode(), 0)
+        yield cut_off
+        os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+def repair(paths: Paths, cut_off: bool) -> list[str]:
+    """Put in order what a killed run left; say what was done.
+
+    Args:
+        cut_off: the run before was killed.
+    """
+    said = [lockfile.mend(paths, cut_off), mend_rwlock(paths)]
+    said += [f"{address}: its outputs are back" for address in backup.recover(paths)]
+    return [text for text in said if text]
+
+
+def mend_rwlock(paths: Paths) -> str | None:
+    """Remove DVC's list of readers and writers where a kill has cut it; DVC makes a new one."""
+    path = paths.root / ".dvc" / "tmp" / "rwlock"
+    try:
+        json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        path.unlink()
+        return f"{path} was cut by a kill and is removed"
+    return None

@@ -1,0 +1,103 @@
+"""`--set key=value`: settings changed for one run, and kept only if asked."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from tasks.artefacts import read_json, write_json, write_text
+from tasks.paths import Paths
+
+TOP = ("experiments", "datasets")
+
+
+def parse(changes: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """Return new values by full key.
+
+    Args:
+        changes: KEY=VALUE, the value as in YAML; a key that does not begin with `experiments.` or
+            `datasets.` is relative to the one experiment that is run.
+        names: the experiments that are run.
+
+    Raises:
+        ValueError: no "=", or a relative key beside several experiments.
+
+    >>> parse(["train.joint.fit.updates=300"], ["digits"])
+    {'experiments.digits.train.joint.fit.updates': 300}
+    """
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise ValueError(f"--set {change!r} is not KEY=VALUE, as in seed=3")
+        if key.split(".")[0] not in TOP:
+            if len(names) != 1:
+                raise ValueError(
+                    f"--set {key} is relative, and {len(names)} experiments are run; "
+                    f"write experiments.NAME.{key}"
+                )
+            key = f"experiments.{names[0]}.{key}"
+        found[key] = value(text, change)
+    return found
+
+
+def value(text: str, change: str) -> Any:
+    """Read a value as YAML 1.2 does: 1e-3 is a number, which YAML 1.1 takes for text."""
+    try:
+        read = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError(f"the value of --set {change!r} is not YAML; quote it") from None
+    if isinstance(read, str) and not text.strip().startswith(("'", '"')):
+        try:
+            return float(read)
+        except ValueError:
+            return read
+    return read
+
+
+def remember(paths: Paths, changes: Mapping[str, Any]) -> None:
+    """Note the changes of a run for `keep`."""
+    write_json(paths.work / "overrides.json", dict(changes))
+
+
+def keep(paths: Paths) -> dict[str, Any]:
+    """Write the changes last used into params.yaml, comments and layout as they are.
+
+    Raises:
+        ValueError: there are none.
+        SettingsError: a key is no longer there, or a value no longer right.
+    """
+    from tasks import settings
+
+    noted = paths.work / "overrides.json"
+    changes: dict[str, Any] = read_json(noted) if noted.is_file() else {}
+    if not changes:
+        raise ValueError("there is nothing to keep: no `ebm run --set` since the last `ebm keep`")
+    settings.read(paths.params, changes)
+    write_text(paths.params, changed(paths.params.read_text(), changes))
+    noted.unlink()
+    return changes
+
+
+def changed(text: str, changes: Mapping[str, Any]) -> str:
+    """Return the text of params.yaml with values changed by dotted key."""
+    from ruamel.yaml import YAML
+
+    editor = YAML()
+    editor.width, editor.preserve_quotes = 4096, True
+    editor.indent(mapping=2, sequence=4, offset=2)
+    editor.representer.add_representer(
+        type(None), lambda writer, none: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    content = editor.load(text)
+    for key, new in changes.items():
+        *path, last = key.split(".")
+        place = content
+        for step in path:
+            place = place[int(step)] if isinstance(place, list) else place[step]
+        place[int(last) if isinstance(place, list) else last] = new
+    out = io.StringIO()
+    editor.dump(content, out)
+    return out.getvalue()

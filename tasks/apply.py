@@ -1,0 +1,158 @@
+"""apply: fill the hidden part of held-out images, and measure the fills beside two rules."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ebm.apply.inpaint import (
+    Errors,
+    complete,
+    diffusion_fill,
+    hole_errors,
+    make_masks,
+    nearest_fill,
+    spread,
+)
+from ebm.model import load
+from tasks.artefacts import load_arrays, new_folder
+from tasks.monitor import Monitor
+from tasks.paths import Paths
+from tasks.pictures import sheet
+from tasks.scores import beside, row, write_scores
+from tasks.settings import ApplyInputs
+
+REVISION = 1
+
+HIDDEN = (-0.1, 0.3, 0.8)  # the colour of a hidden pixel in a picture: no grey
+WIDE = 1000  # pixels of a picture's side, about
+PROTOCOL = (
+    "Test images with a part hidden; the visible pixels are held while the model's chains run from "
+    "the coarsest grid up. Errors are over all hidden pixels, pixels in [-1, 1], PSNR with peak 2: "
+    "mean and standard deviation over sets of completions, one completion of each image in a set."
+)
+
+
+class Filled(NamedTuple):
+    """One mask's images, (N, C, H, W), its mask, (N, 1, H, W), and every fill.
+
+    Attributes:
+        fills: (times, N, C, H, W), the model's completions.
+        rules: fills by rules that know no model, by name.
+    """
+
+    images: np.ndarray
+    mask: np.ndarray
+    fills: np.ndarray
+    rules: dict[str, np.ndarray]
+
+
+def run(name: str, part: None, inputs: ApplyInputs, paths: Paths, monitor: Monitor) -> None:
+    """Write results/NAME/apply.json and a picture a mask in results/NAME/apply."""
+    learner = load(paths.model(name, inputs.final)).learner
+    data, settings = paths.prepared(inputs.dataset), inputs.apply
+    train, test = (load_arrays(data / f"{split}.npz")["x"] for split in ("train", "test"))
+    images = test[: settings.images]
+    metrics: list[dict[str, Any]] = []
+    compared: list[dict[str, Any]] = []
+    with new_folder(paths.results(name) / "apply") as folder:
+        for place, kind in enumerate(settings.masks, 1):
+            mask = make_masks(kind, len(images), images.shape[-1], settings.hidden, inputs.seed)
+            fills = complete(learner, images, mask, settings.completions, inputs.seed)
+            filled = Filled(images, mask, fills, rules(images, mask, train, inputs.seed))
+            picture(filled, folder / f"{kind}.png")
+            more = rows(kind, filled, train)
+            metrics += more[0]
+            compared += more[1]
+            monitor.progress(place, len(settings.masks), kind)
+    write_scores(paths.results(name) / "apply.json", name, PROTOCOL, metrics, compared)
+    made = [str(paths.results(name) / "apply" / f"{kind}.png") for kind in settings.masks]
+    monitor.note(pictures=made)
+
+
+def rules(
+    images: np.ndarray, mask: np.ndarray, train: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """Return fills by rules that know no model."""
+    noise = np.random.default_rng(seed).uniform(-1, 1, images.shape).astype(np.float32)
+    return {
+        "nearest training image": nearest_fill(images, mask, train),
+        "diffusion": diffusion_fill(images, mask),
+        "uniform noise": np.where(mask, images, noise),
+    }
+
+
+def rows(
+    kind: str, filled: Filled, train: np.ndarray
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return one mask's rows of apply.json."""
+    images, mask = filled.images, filled.mask
+    own = [hole_errors(fill, images, mask) for fill in filled.fills]
+    others = {of: hole_errors(fill, images, mask) for of, fill in filled.rules.items()}
+    others["mean of the completions"] = hole_errors(filled.fills.mean(0), images, mask)
+    metrics = [*error_rows(kind, own, others["uniform noise"], len(images))]
+    metrics.append(spread_row(kind, filled, train))
+    compared = [
+        beside(f"inpaint_{figure}_{kind}", of, finite(getattr(errors, figure)))
+        for figure in Errors._fields
+        for of, errors in others.items()
+    ]
+    off = others["mean of the completions"].mse ** 0.5
+    return metrics, [*compared, beside(f"inpaint_spread_{kind}", "error of their mean", off)]
+
+
+def finite(value: float) -> float | None:
+    """Return a figure, None where it is infinite, as the PSNR of an exact fill is."""
+    return value if np.isfinite(value) else None
+
+
+def error_rows(kind: str, own: list[Errors], noise: Errors, count: int) -> list[dict[str, Any]]:
+    """Return the rows of the squared error and of the PSNR."""
+    return [
+        row(
+            f"inpaint_mse_{kind}",
+            [errors.mse for errors in own],
+            floor=0.0,
+            ceiling=noise.mse,
+            better="lower",
+            samples=count,
+            about="Mean squared error of a hidden pixel; ceiling: uniform noise in the hole.",
+        ),
+        row(
+            f"inpaint_psnr_{kind}",
+            [errors.psnr for errors in own],
+            floor=noise.psnr,
+            ceiling=None,
+            better="higher",
+            samples=count,
+            about="PSNR on the hidden pixels in dB; floor: uniform noise in the hole.",
+        ),
+    ]
+
+
+def spread_row(kind: str, filled: Filled, train: np.ndarray) -> dict[str, Any]:
+    """Return the row of the completions' spread: one figure, of all completions together."""
+    blind = np.broadcast_to(train.std(0, dtype=np.float64), filled.images.shape)
+    hole = np.broadcast_to(~filled.mask, filled.images.shape)
+    made = row(
+        f"inpaint_spread_{kind}",
+        [spread(filled.fills, filled.mask)],
+        floor=0.0,
+        ceiling=float(np.sqrt(np.square(blind[hole]).mean())),
+        better="higher",
+        samples=len(filled.images),
+        about="Standard deviation of a hidden pixel among completions of one image; floor: one "
+        "answer always, ceiling: training images at random; right is about their mean's error.",
+    )
+    return {**made, "seeds": len(filled.fills)}
+
+
+def picture(filled: Filled, path: Path) -> None:
+    """Draw a column an image: original, masked, completions, then the two rules' fills."""
+    images = filled.images
+    colour = np.array(HIDDEN, dtype=np.float32)[:, None, None]
+    masked = np.where(filled.mask, images, colour)
+    known = [fill for of, fill in filled.rules.items() if of != "uniform noise"]
+    lines = [images, masked, *filled.fills, *known]
+    shape = (len(images), 3, *images.shape[2:])
+    sheet(np.concatenate([np.broadcast_to(x, shape) for x in lines]), path, len(images), WIDE)

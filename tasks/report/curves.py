@@ -1,0 +1,108 @@
+"""The report's curves: each training stage's figures, thinned, in panels by figure."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+POINTS = 240  # of a curve on the page, about as many as it is wide in pixels
+
+PANELS = (
+    (
+        "Energy gap",
+        ("gap",),
+        "Mean f on data minus mean f on samples: it should swing about 0; a gap that runs away "
+        "means that sampling no longer follows learning. It is no score.",
+    ),
+    (
+        "Gradient strength",
+        ("strength",),
+        "Mean length of the gradient of f along the chains: it should settle; a climb without end "
+        "comes before divergence.",
+    ),
+    (
+        "Movement of the chains",
+        ("movement",),
+        "How far one pixel moves from the start of its chain to the end: steady, and well above "
+        "the noise; near 0 the chains stand still.",
+    ),
+    (
+        "Variation, samples against data",
+        ("sd_samples", "sd_data"),
+        "Standard deviation of a pixel over samples (solid) and over data (dashed): the two should "
+        "meet; far below is collapse, far above saturation.",
+    ),
+)
+USED = {figure for _, figures, _ in PANELS for figure in figures} | {"f_data", "f_samples"}
+
+
+def read_curves(path: Path) -> dict[str, list[float]]:
+    """Return the columns of a curves.csv.
+
+    Raises:
+        ValueError: it holds what is not a number, or lines of different lengths.
+        OSError: it cannot be read.
+    """
+    with path.open(newline="") as file:
+        names, *lines = list(csv.reader(file)) or [[]]
+    try:
+        columns = zip(*(map(float, line) for line in lines), strict=True)
+        return dict(zip(names, map(list, columns), strict=False))
+    except ValueError:
+        raise ValueError(f"{path} is no table of numbers; run its training stage again") from None
+
+
+def panels(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Return what the page draws of one training stage.
+
+    Args:
+        curves: `step`, and GRID/FIGURE or FIGURE, by iteration.
+
+    Returns:
+        `steps` of the thinned points, `bin` iterations in a point, and `panels`, each with its
+        title, how to read it, and its series: grid, place of the grid, dashed or not, values.
+    """
+    steps = curves.get("step", [])
+    size = max(1, math.ceil(len(steps) / POINTS))
+    split = {name: name.rpartition("/")[::2] for name in curves if name != "step"}
+    grids = list(dict.fromkeys(grid for grid, _ in split.values()))
+    others = sorted({figure for _, figure in split.values()} - USED)
+    drawn = [*PANELS, *((other, (other,), "A figure of this learner's own.") for other in others)]
+    shown = [
+        {
+            "title": title,
+            "how": how,
+            "series": [
+                {
+                    "name": " ".join(filter(None, [f"grid {grid}" if grid else "", word(figure)])),
+                    "colour": grids.index(grid),
+                    "dashed": figure == "sd_data",
+                    "values": thin(curves[name], size),
+                }
+                for figure in figures
+                for name, (grid, found) in split.items()
+                if found == figure
+            ],
+        }
+        for title, figures, how in drawn
+    ]
+    # A point stands at the last iteration of its bin.
+    ends = [int(steps[min(i + size, len(steps)) - 1]) for i in range(0, len(steps), size)]
+    return {"steps": ends, "bin": size, "panels": [p for p in shown if p["series"]]}
+
+
+def word(figure: str) -> str:
+    """Name what a series adds to its grid."""
+    return {"sd_samples": "samples", "sd_data": "data"}.get(figure, "")
+
+
+def thin(values: Sequence[float], size: int) -> list[float | None]:
+    """Return means over bins of `size`; None where a bin holds a value that is not finite.
+
+    >>> thin([1.0, 3.0, 5.0], 2)
+    [2.0, 5.0]
+    """
+    bins = (values[i : i + size] for i in range(0, len(values), size))
+    means = (sum(part) / len(part) for part in bins)
+    return [float(f"{mean:.4g}") if math.isfinite(mean) else None for mean in means]

@@ -1,0 +1,282 @@
+"""Writes run.json and report.html of an experiment, from whatever of its results is there."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from tasks import lineage, settings
+from tasks.artefacts import load_arrays, read_json, write_json, write_text
+from tasks.monitor import clock
+from tasks.paths import Paths
+from tasks.report import curves, figures, pictures, run
+from tasks.settings import Params
+
+HERE = Path(__file__).parent
+WORST = ("diverging", "collapsed", "saturated", "healthy")
+
+
+def render(experiment: str, paths: Paths, flow: dict[str, Any] | None = None) -> Path:
+    """Write results/NAME/run.json and results/NAME/report.html, and return the page's path.
+
+    What is missing is named on the page, with the command that makes it.
+
+    Args:
+        flow: what the flow knows of its run, all optional: `command`, `mlflow_run`,
+            `mlflow_parent`, `prefect_run`, and `overrides`, new values by dotted key. It is kept
+            in run.json, so it must be JSON.
+
+    Raises:
+        SettingsError: params.yaml is wrong, or has no such experiment.
+    """
+    params = settings.read(paths.params, (flow or {}).get("overrides"))
+    settings.pick(params.experiments, experiment, "experiment")
+    facts = run.run_facts(experiment, params, paths, flow)
+    page = Page(experiment, params, paths, facts)
+    html = environment().get_template("template.html").render(page.content())
+    write_json(paths.results(experiment) / "run.json", facts)
+    target = paths.results(experiment) / "report.html"
+    write_text(target, html)
+    return target
+
+
+def environment() -> Environment:
+    """Return the templates' environment: everything is escaped."""
+    found = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters.update(number=figures.number, spread=figures.spread)
+    found.filters.update(clock=clock, hidden_json=hidden_json)
+    return found
+
+
+def hidden_json(value: Any) -> Markup:
+    """Write a value as JSON that may stand in a script element: no character can end it."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+class Page:
+    """Gathers what the template shows; `missing` collects what there is not."""
+
+    def __init__(self, name: str, params: Params, paths: Paths, facts: Mapping[str, Any]) -> None:
+        self.name, self.paths, self.facts = name, paths, facts
+        self.experiment = params.experiments[name]
+        self.folder = paths.results(name)
+        self.missing: list[dict[str, str]] = []
+
+    def content(self) -> dict[str, Any]:
+        """Return every name that the template uses."""
+        measured = self.figures("metrics.json", "the metrics", "evaluate")
+        shown = {
+            "name": self.name,
+            "facts": self.facts,
+            "style": Markup((HERE / "style.css").read_text()),
+            "script": Markup((HERE / "script.js").read_text()),
+            "metrics": measured,
+            "summary": figures.summary(measured["rows"]) if measured else None,
+            "verdict": self.verdict(),
+            "samples": self.samples(),
+            "chains": self.chains(),
+            "stages": self.curves(),
+            "classify": self.application("classify", "the classifier's errors"),
+            "apply": self.application("apply", "the inpainting"),
+            "settings": yaml.safe_dump(self.facts["settings"], sort_keys=False, width=88),
+            "lineage": self.lineage(),
+        }
+        records = {record["label"]: record for record in self.facts["stages"]}
+        self.need_records(records)
+        return {**shown, "missing": self.missing}
+
+    def try_to(self, make: Callable[[], Any], what: str, stage: str) -> Any:
+        """Return what `make` returns; where its file is missing or damaged, note that."""
+        try:
+            return make()
+        except FileNotFoundError as error:
+            why = f"{self.short(error.filename)} is not there"
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            why = f"it cannot be read: {self.short(error)}"
+        again = f"ebm run {self.name} --only {stage}"
+        self.missing.append({"what": what, "why": why, "command": again})
+        return None
+
+    def short(self, text: Any) -> str:
+        """Return a text with paths as seen from the project's folder."""
+        return str(text).replace(f"{self.paths.root}/", "")
+
+    def figures(self, file: str, what: str, stage: str) -> dict[str, Any] | None:
+        """Return a file of figures as rows."""
+        goals = {k: v.model_dump() for k, v in self.experiment.goals.items()}
+
+        def make() -> dict[str, Any]:
+            content = read_json(self.folder / file)
+            rows = figures.table(content, goals)
+            return {"protocol": content["protocol"], "rows": rows, "pivot": figures.pivot(rows)}
+
+        return self.try_to(make, what, stage)  # type: ignore[no-any-return]
+
+    def verdict(self) -> dict[str, str] | None:
+        """Return the worst verdict of the judge over the training stages, with its evidence."""
+        found = [r for r in self.facts["stages"] if r.get("verdict")]
+        if not found:
+            return None
+        order = {name: place for place, name in enumerate(WORST)}
+        worst = min(found, key=lambda r: order.get(r["verdict"], 0))
+        turns = sum(len(r.get("events") or []) for r in found)
+        return {
+            "name": worst["verdict"],
+            "evidence": str(worst.get("evidence") or ""),
+            "turns": f"{turns} rollback{'s' if turns > 1 else ''}" if turns else "",
+        }
+
+    def pictures(self, folder: str, say: Callable[[str], str]) -> list[dict[str, Any]]:
+        """Return a folder's pictures with their captions.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        place = self.folder / folder
+        files = sorted(place.glob("*.png"), key=lambda f: (len(f.stem), f.stem))
+        if not files:
+            raise FileNotFoundError(2, "no picture", str(place / "*.png"))
+        return [{**pictures.embed(f), "caption": say(f.stem)} for f in files]
+
+    def samples(self) -> list[dict[str, Any]]:
+        """Return the sheets of samples, from the coarsest grid."""
+
+        def say(stem: str) -> str:
+            size = stem.removeprefix("grid_")
+            return f"Grid {size} × {size}" if size.isdigit() else stem.replace("_", " ")
+
+        return self.try_to(lambda: self.pictures("samples", say), "samples", "sample") or []
+
+    def chains(self) -> list[dict[str, Any]]:
+        """Return the chains' states by grid."""
+        stages = (stage.model.model_dump() for stage in self.experiment.train.values())
+        grids = [grid for model in stages for grid in model.get("grids", [])]
+        steps = {grid["size"]: grid["steps"] for grid in grids}
+        path, keep = self.paths.samples(self.name) / "chains.npz", self.experiment.sample.keep
+
+        def make() -> list[dict[str, Any]]:
+            if not path.exists():
+                raise FileNotFoundError(2, "no chains", str(path))
+            return pictures.chains(load_arrays(path), steps, keep)
+
+        return self.try_to(make, "the chains step by step", "sample") or []
+
+    def curves(self) -> list[dict[str, Any]]:
+        """Return each training stage's curves; of a run that broke, those up to the break."""
+        records = {r.get("part"): r for r in self.facts["stages"] if r["stage"] == "train"}
+        shown = []
+        for part in self.experiment.train:
+            path = self.paths.model(self.name, part) / "curves.csv"
+            broken = self.paths.work / "broken" / self.name / f"{part}.csv"
+            cut = not path.exists() and broken.exists()
+            read = broken if cut else path
+            found = self.try_to(
+                lambda read=read: curves.panels(curves.read_curves(read)),  # type: ignore[misc]
+                f"the curves of {part}",
+                "train",
+            )
+            if found:
+                record = records.get(part, {})
+                events = record.get("events") or []
+                shown.append({"part": part, "broken": cut, "record": record, "events": events})
+                shown[-1].update(found)
+        return shown
+
+    def application(self, stage: str, what: str) -> dict[str, Any] | None:
+        """Return the figures and pictures of classify or apply; None where it is not asked for."""
+        if getattr(self.experiment, stage) is None:
+            return None
+        table = self.figures(f"{stage}.json", what, stage)
+        say = self.caption_classify if stage == "classify" else self.caption_apply
+        shown = self.try_to(lambda: self.pictures(stage, say), f"the pictures of {stage}", stage)
+        return {"figures": table, "pictures": shown or []}
+
+    def caption_classify(self, stem: str) -> str:
+        """Say what a picture of the classifier shows."""
+        if stem != "few_labels":
+            return stem.replace("_", " ")
+        return "Test error in percent by number of labels, with the spread over draws."
+
+    def caption_apply(self, stem: str) -> str:
+        """Say what an inpainting picture shows, from top to bottom."""
+        if self.experiment.apply is None or stem not in self.experiment.apply.masks:
+            return stem.replace("_", " ")
+        hidden = {
+            "half": "half of the image",
+            "block": "a block in the middle",
+            "pixels": "pixels at random",
+        }[stem]
+        times = self.experiment.apply.completions
+        return (
+            f"Hidden: {hidden}. From the top: the test images; what the model sees (hidden in "
+            f"colour); {times} completions by the model; the nearest training image; diffusion."
+        )
+
+    def need_records(self, records: Mapping[str, Any]) -> None:
+        """Note the stages of the experiment that have no record."""
+        done = {m["command"] for m in self.missing}
+        parts = [("train", part) for part in self.experiment.train]
+        parts += [(s, "") for s in run.LATER if getattr(self.experiment, s) is not None]
+        for stage, part in parts:
+            label = f"{stage}-{part}" if part else stage
+            command = f"ebm run {self.name} --only {stage}"
+            if label not in records and command not in done:
+                why = "it did not run on this machine, so its time and device are not known"
+                what = f"the record of {label}"
+                self.missing.append({"what": what, "why": why, "command": f"{command} --force"})
+
+    def lineage(self) -> list[dict[str, str]]:
+        """Return what the results stand on, each with the command that opens it."""
+        facts, unknown = self.facts, lineage.UNKNOWN
+        commit, data = facts["commit"], facts["data"]
+        state = {True: ", with changes not committed", False: ", clean", None: ""}[facts["dirty"]]
+        raw = self.experiment.dataset
+        rows = [
+            (
+                "git commit",
+                f"{commit}{state}",
+                f"git show --stat {commit[:12]}" if commit != unknown else "git status",
+            ),
+            (
+                f"data ({data['title'] or data['dataset']}), sha256",
+                data["sha256"],
+                f"python -m tasks prepare {raw}"
+                if data["sha256"] == unknown
+                else f"cat data/prepared/{raw}/manifest.json",
+            ),
+            ("dvc.lock, sha256", facts["dvc_lock_sha256"], "dvc status"),
+            *self.run_ids(),
+        ]
+        return [{"what": what, "value": value, "open": opened} for what, value, opened in rows]
+
+    def run_ids(self) -> list[tuple[str, str, str]]:
+        """Return the ids of MLflow and Prefect, each with the command that opens it."""
+        facts = self.facts
+        parent, flow = facts["mlflow_run"] or facts["mlflow_parent"], facts["prefect_run"]
+        environment = "MLFLOW_TRACKING_URI=sqlite:///mlflow.db"
+        return [
+            (
+                "MLflow run",
+                parent or "not tracked",
+                f"{environment} mlflow runs describe --run-id {parent}"
+                if parent
+                else "ebm dashboard",
+            ),
+            (
+                "Prefect flow run",
+                flow or "not run by the flow",
+                "ebm dashboard" if flow else f"ebm run {self.name}",
+            ),
+        ]

@@ -1,0 +1,82 @@
+"""The files of figures, metrics.json, classify.json and apply.json: their rows, rounded alike."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.artefacts import write_json
+
+DIGITS = 6  # significant digits kept: more would be noise of rounding
+
+
+def row(
+    metric: str,
+    values: Sequence[float] | NDArray[np.float64],
+    *,
+    floor: float | None,
+    ceiling: float | None,
+    better: str,
+    samples: int,
+    about: str,
+) -> dict[str, Any]:
+    """Return a metric's row: mean and standard deviation, with 1 / (n - 1), of its values.
+
+    Args:
+        metric: its name, the same everywhere.
+        values: one a seed; of a single one there is no spread.
+        floor: the lowest figure to expect; None where there is none.
+        ceiling: the highest.
+        better: `lower` or `higher`.
+        samples: items behind each value.
+        about: one sentence.
+    """
+    return {
+        "metric": metric,
+        "value": rounded(np.mean(values)),
+        "spread": rounded(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "floor": rounded(floor),
+        "ceiling": rounded(ceiling),
+        "better": better,
+        "samples": samples,
+        "seeds": len(values),
+        "about": about,
+    }
+
+
+def beside(
+    metric: str, of: str, values: float | Sequence[float] | NDArray[np.float64] | None
+) -> dict[str, Any]:
+    """Return a row of what a metric is compared with: the mean of the values, None of none."""
+    value = None if values is None else np.mean(values)
+    return {"metric": metric, "of": of, "value": rounded(value)}
+
+
+def write_scores(
+    path: Path,
+    experiment: str,
+    protocol: str,
+    metrics: list[dict[str, Any]],
+    compared: list[dict[str, Any]],
+) -> None:
+    """Write a file of figures, whole or not at all.
+
+    Raises:
+        ValueError: a figure is not finite.
+    """
+    write_json(
+        path,
+        {
+            "experiment": experiment,
+            "protocol": protocol,
+            "metrics": metrics,
+            "compared": compared,
+        },
+    )
+
+
+def rounded(value: float | np.floating[Any] | None) -> float | None:
+    """Return a value to six significant digits."""
+    return None if value is None else float(f"{float(value):.{DIGITS}g}")

@@ -1,0 +1,146 @@
+"""What MLflow is told of a flow and of each stage, in the order in which it happens."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks import lineage
+from tasks.artefacts import read_json
+from tasks.paths import Paths
+from tasks.settings import Params
+from tasks.tracked import Job
+
+METRICS = {"evaluate": "metrics.json", "classify": "classify.json", "apply": "apply.json"}
+STATUS = {"Failed": "FAILED", "Killed": "KILLED"}  # of MLflow, by outcome; else FINISHED
+
+
+class Teller:
+    """Opens the database and writes to it; every call may raise what MLflow raises.
+
+    Args:
+        title: name of the flow's run.
+        tags: of the flow's run.
+        open_store: makes a `tasks.mlflow_store.Store` for the project's folder.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        params: Params,
+        title: str,
+        tags: Mapping[str, str],
+        open_store: Callable[[Path], Any],
+    ) -> None:
+        self.paths, self.params, self.title, self.tags = paths, params, title, tags
+        self.open_store = open_store
+        self.store: Any = None
+        self.flow = ""
+
+    def open(self) -> None:
+        """Open the database and the flow's run."""
+        self.store = self.open_store(self.paths.root)
+        self.flow = self.store.open_run(self.title, self.tags)
+
+    def start(self, job: Job) -> None:
+        """Open a stage's run, with its settings."""
+        job.parent = job.parent or self.flow
+        job.run = self.store.open_run(job.title, job.tags, job.parent, job.started)
+        job.write()
+        self.store.params(job.run, job.settings)
+
+    def follow(self, job: Job) -> None:
+        """Tell the figures written since the last look."""
+        lines = job.fresh_figures()
+        if lines:
+            self.store.figures(job.run, lines)
+
+    def finish(self, job: Job) -> None:
+        """Tell the rest of a stage, and close its run."""
+        self.follow(job)
+        record = job.record()
+        self.store.tags(job.run, self.last_tags(job, record))
+        if job.outcome not in STATUS:
+            self.pictures(job, record)
+            self.metrics(job)
+            self.model(job)
+        self.store.close_run(job.run, STATUS.get(str(job.outcome), "FINISHED"), job.ended)
+        job.note(mlflow_run=job.run, mlflow_parent=job.parent)
+        job.forget()
+
+    def last_tags(self, job: Job, record: Mapping[str, Any]) -> dict[str, str]:
+        """Return the tags that are known only when a stage has ended."""
+        keys = ("command", "verdict", "evidence", "device_name", "fingerprint")
+        tags = {key: str(record[key]) for key in keys if record.get(key)}
+        tags["dvc.lock.sha256"] = lineage.lock_sha256(self.paths.root)
+        tags["data.sha256"] = lineage.data_sha256(self.paths, self.dataset(job))
+        return {**tags, "ebm.outcome": str(job.outcome)}
+
+    def dataset(self, job: Job) -> str:
+        """Return the name of the data set that a stage stands on."""
+        experiment = self.params.experiments.get(job.name)
+        return experiment.dataset if experiment else job.name
+
+    def pictures(self, job: Job, record: Mapping[str, Any]) -> None:
+        """Tell a stage's pictures."""
+        for picture in record.get("pictures", []):
+            if (self.paths.root / picture).is_file():
+                self.store.artifact(job.run, self.paths.root / picture, "pictures")
+
+    def metrics(self, job: Job) -> None:
+        """Tell a stage's metrics, to its own run and under the experiment's name to the flow's."""
+        file = self.paths.results(job.name) / METRICS.get(job.stage, "")
+        if job.stage not in METRICS or not file.is_file():
+            return
+        values = metric_values(read_json(file))
+        self.store.figures(job.run, [{"step": 0, **values}])
+        named = {f"{job.name}/{key}": value for key, value in values.items()}
+        self.store.figures(job.parent, [{"step": 0, **named}])
+        self.store.artifact(job.run, file, "metrics")
+
+    def model(self, job: Job) -> None:
+        """Log the model of an experiment's last training stage."""
+        experiment = self.params.experiments.get(job.name)
+        if job.stage != "train" or experiment is None or experiment.final != job.part:
+            return
+        manifest = read_json(self.paths.prepared(experiment.dataset) / "manifest.json")
+        folder = self.paths.model(job.name, experiment.final)
+        self.store.model(job.run, folder, tuple(manifest["shape"]))
+
+    def end(self, failed: bool) -> None:
+        """Close the flow's run."""
+        lock = lineage.lock_sha256(self.paths.root)
+        self.store.tags(self.flow, {"dvc.lock.sha256": lock})
+        self.store.close_run(self.flow, "FAILED" if failed else "FINISHED")
+
+    def replay(self, job: Job) -> None:
+        """Tell a stage of an earlier flow from the start; a half-told run of it is hidden."""
+        if job.run:
+            quiet(self.store.remove_run, job.run)
+        state = quiet(self.store.is_open, job.parent)
+        if state:
+            quiet(self.store.close_run, job.parent, "KILLED")
+        if state is None:  # the database was moved away since
+            job.parent = None
+        job.outcome = job.outcome or "Killed"
+        job.tags["ebm.replayed"] = "True"
+        self.start(job)
+        self.finish(job)
+
+
+def quiet(action: Callable[..., Any], *arguments: Any) -> Any:
+    """Do what need not succeed; None where it does not."""
+    try:
+        return action(*arguments)
+    except Exception:  # MLflow and SQLAlchemy have their own, by the dozen
+        return None
+
+
+def metric_values(content: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a metrics file: NAME, NAME.spread, NAME.floor, NAME.ceiling."""
+    values: dict[str, float] = {}
+    for row in content.get("metrics", []):
+        for field in ("value", "spread", "floor", "ceiling"):
+            if isinstance(row.get(field), int | float):
+                key = row["metric"] if field == "value" else f"{row['metric']}.{field}"
+                values[key] = float(row[field])
+    return values

@@ -1,0 +1,141 @@
+"""One stage that MLflow is to know of: what is known, and where its files are until it is told."""
+
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.artefacts import read_json, write_json
+from tasks.paths import Paths, label
+from tasks.scratch import birth
+
+KEPT = ("address", "stage", "name", "part", "settings", "tags", "started")
+LATER = ("outcome", "ended", "run", "parent")
+TICK = 0.1  # seconds: a file's time may lag the clock by one of the kernel's ticks
+
+
+class Job:
+    """A stage from its start until MLflow knows all of it, with a folder in .work/replay.
+
+    Args:
+        address: DVC's name of the stage.
+        settings: what it reads of params.yaml.
+        tags: of its run.
+        started: seconds since 1970; None is now.
+        home: the folder of a stage that an earlier flow left.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        address: str,
+        stage: str,
+        name: str,
+        part: str | None,
+        *,
+        settings: Mapping[str, Any],
+        tags: Mapping[str, str],
+        started: float | None = None,
+        home: Path | None = None,
+    ) -> None:
+        self.paths, self.address = paths, address
+        self.stage, self.name, self.part = stage, name, part
+        self.settings, self.tags = dict(settings), dict(tags)
+        self.started = time.time() if started is None else started
+        self.title = f"{name} {label(stage, part)}"
+        mark = f"{name}--{label(stage, part)}--{self.started * 1000:.0f}"
+        self.home = home or paths.work / "replay" / mark
+        self.outcome: str | None = None
+        self.ended = 0.0
+        self.run: str | None = None
+        self.parent: str | None = None
+        self.told, self.inode = 0, 0
+        self.lock = threading.Lock()
+
+    def write(self) -> None:
+        """Keep what is known."""
+        owner = [os.getpid(), birth(os.getpid())]
+        with self.lock:  # the flow and the thread that tells both write it
+            facts = {key: getattr(self, key) for key in (*KEPT, *LATER)}
+            write_json(self.home / "job.json", {**facts, "owner": owner})
+
+    def end(self, outcome: str) -> None:
+        """Keep how the stage ended."""
+        self.outcome, self.ended = outcome, time.time()
+        self.write()
+
+    def file(self, kept: str, place: Path) -> Path:
+        """Return the copy that was kept of a file, or its own place."""
+        return self.home / kept if (self.home / "secured").exists() else place
+
+    def fresh(self, kept: str, place: Path) -> Path | None:
+        """Return a file of this run of the stage, None where there is only an older one's."""
+        path = self.file(kept, place)
+        try:
+            return path if path.stat().st_mtime >= self.started - TICK else None
+        except FileNotFoundError:
+            return None
+
+    def fresh_figures(self) -> list[dict[str, Any]]:
+        """Return the figures written since the last call."""
+        place = self.paths.figures(self.stage, self.name, self.part)
+        path = self.fresh("figures.jsonl", place)
+        if path is None:
+            return []
+        with path.open("rb") as file:
+            now = os.fstat(file.fileno())
+            if now.st_ino != self.inode or now.st_size < self.told:  # a second try of the stage
+                self.told, self.inode = 0, now.st_ino
+            file.seek(self.told)
+            whole = file.read().rpartition(b"\n")[0]
+        self.told += len(whole) + bool(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def record(self) -> dict[str, Any]:
+        """Return the record of this run of the stage, empty where it has left none."""
+        path = self.fresh("record.json", self.paths.record(self.stage, self.name, self.part))
+        return read_json(path) if path else {}
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to the record that the report reads, if it is still this run's."""
+        place = self.paths.record(self.stage, self.name, self.part)
+        mine, there = self.record(), read_json(place) if place.is_file() else {}
+        if mine and there.get("started") == mine.get("started"):
+            write_json(place, {**there, **facts})
+
+    def secure(self) -> None:
+        """Copy the stage's files, which its next run would overwrite."""
+        files = {
+            "figures.jsonl": self.paths.figures(self.stage, self.name, self.part),
+            "record.json": self.paths.record(self.stage, self.name, self.part),
+        }
+        for kept, place in files.items():
+            found = self.fresh(kept, place)
+            if found == place:
+                shutil.copy2(place, self.home / kept)
+        (self.home / "secured").touch()
+
+    def forget(self) -> None:
+        """Remove the folder: MLflow knows."""
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def leftovers(paths: Paths) -> list[Job]:
+    """Return the stages that flows now gone did not tell, oldest first, their files secured."""
+    jobs = []
+    for file in (paths.work / "replay").glob("*/job.json"):
+        facts = read_json(file)
+        pid, born = facts["owner"]
+        if pid != os.getpid() and birth(pid) == born and born is not None:
+            continue  # its flow lives and tells it itself
+        job = Job(paths, **{key: facts[key] for key in KEPT}, home=file.parent)
+        for key in LATER:
+            setattr(job, key, facts[key])
+        if not (job.home / "secured").exists():
+            job.secure()
+        jobs.append(job)
+    return sorted(jobs, key=lambda job: job.started)

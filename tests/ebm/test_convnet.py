@@ -1,0 +1,61 @@
+"""One property test over the networks."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ebm.checkpoint import read, write
+from ebm.networks.convnet import ConvNet
+
+SHAPES = [(2, 1, 3), (4, 3, 4), (8, 1, 8), (32, 3, 2)]
+
+
+def make(size: int, channels: int, width: int) -> tuple[ConvNet, torch.Tensor]:
+    torch.manual_seed(size)
+    x = torch.rand(5, channels, size, size) * 2 - 1
+    return ConvNet(size, channels, width), x
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_f_is_one_number_an_image(shape: tuple[int, int, int]) -> None:
+    network, x = make(*shape)
+    assert network(x).shape == (5,)
+    assert network.features(x).shape == (5, network.head.in_features)
+    assert torch.allclose(network.head(network.features(x)).squeeze(1), network(x))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradients_reach_the_image_and_every_parameter(shape: tuple[int, int, int]) -> None:
+    network, x = make(*shape)
+    x.requires_grad_(True)
+    network(x).sum().backward()
+    for name, value in [("x", x), *network.named_parameters()]:
+        assert value.grad is not None and value.grad.isfinite().all(), name
+        assert value.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_image_does_not_depend_on_its_batch(shape: tuple[int, int, int]) -> None:
+    network, x = make(*shape)
+    alone = torch.cat([network(image[None]) for image in x])
+    assert torch.allclose(alone, network(x), atol=1e-6)
+    assert network(x).std() > 0
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_saved_and_loaded_network_gives_the_same_bits(
+    shape: tuple[int, int, int], tmp_path: Path
+) -> None:
+    network, x = make(*shape)
+    write(tmp_path / "network.pt", dict(network.state_dict()))
+    other = ConvNet(*shape)
+    assert not torch.equal(other(x), network(x))
+    other.load_state_dict(read(tmp_path / "network.pt"))
+    assert torch.equal(other(x), network(x))
+
+
+@pytest.mark.parametrize("size", [0, 1, 6, 12])
+def test_sizes_that_cannot_be_halved_are_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"image size is {size}"):
+        ConvNet(size)

@@ -1,0 +1,117 @@
+"""Rows of `ebm list` and `ebm results`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows import results
+from tasks.paths import Paths
+
+ROOT = Path(__file__).parents[2]
+NAME = "multigrid-digits"
+LABELS = ("train-joint", "sample", "evaluate", "classify", "apply")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """Return a project with the real settings, and goals."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["experiments"][NAME]["goals"] = {"frechet": {"seed_figure": 3.5, "goal": "below 3"}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    return Paths(tmp_path)
+
+
+def leave(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def leave_records(paths: Paths, device: str = "cpu", skip: str = "") -> None:
+    for label in LABELS:
+        stage, _, part = label.partition("-")
+        if label != skip:
+            record = {"stage": stage, "part": part or None, "seconds": 30, "device": device}
+            leave(paths.record(stage, NAME, part or None), record)
+
+
+def test_list_has_exactly_the_promised_keys(paths: Paths) -> None:
+    rows = {row["name"]: row for row in results.list_rows(paths)}
+    row = rows[NAME]
+    assert list(row) == ["name", "systems", "data", "metrics", "device", "minutes"]
+    assert row["systems"] == ["S10"]
+    assert row["data"] == "digits"
+    assert row["device"] == "cpu"
+    assert row["minutes"] is None
+    assert "frechet_digits_cnn32" in row["metrics"]
+    assert "error_20_labels" in row["metrics"]
+
+
+def test_list_names_the_metrics_that_were_measured(paths: Paths) -> None:
+    leave(paths.results(NAME) / "metrics.json", {"metrics": [{"metric": "mine", "value": 1.0}]})
+    rows = {row["name"]: row for row in results.list_rows(paths)}
+    assert rows[NAME]["metrics"] == ["mine"]
+
+
+def test_minutes_are_the_sum_of_the_last_measured_stages(paths: Paths) -> None:
+    leave_records(paths)
+    assert results.list_rows(paths)[0]["minutes"] == 2.5
+
+
+def test_minutes_are_unknown_if_a_stage_never_ran_or_ran_on_another_device(paths: Paths) -> None:
+    leave_records(paths, skip="train-joint")
+    assert results.list_rows(paths)[0]["minutes"] is None
+    leave_records(paths, device="gpu")
+    assert results.list_rows(paths)[0]["minutes"] is None
+
+
+def test_results_have_exactly_the_promised_keys(paths: Paths) -> None:
+    row = {"metric": "frechet", "value": 1.5, "spread": 0.1, "floor": 0.5, "ceiling": 9.0}
+    row |= {"better": "lower", "samples": 1000, "seeds": 3, "about": "a sentence"}
+    leave(paths.results(NAME) / "metrics.json", {"metrics": [row]})
+    leave(paths.results(NAME) / "classify.json", {"metrics": [{**row, "metric": "error"}]})
+    first, second = results.result_rows(paths)
+    assert tuple(first) == results.COLUMNS
+    assert first["experiment"] == NAME
+    assert first["system"] == "S10"
+    assert (first["value"], first["spread"], first["samples"], first["seeds"]) == (
+        1.5,
+        0.1,
+        1000,
+        3,
+    )
+    assert (first["seed_figure"], first["goal"]) == (3.5, "below 3")
+    assert (second["metric"], second["seed_figure"], second["goal"]) == ("error", None, None)
+    assert second["commit"] is None
+
+
+def test_results_of_one_experiment_only(paths: Paths) -> None:
+    leave(paths.results(NAME) / "metrics.json", {"metrics": [{"metric": "m", "value": 1.0}]})
+    assert len(results.result_rows(paths, [NAME])) == 1
+    assert results.result_rows(paths, [f"{NAME}-by-grid"]) == []
+    with pytest.raises(ValueError, match=f"did you mean {NAME}"):
+        results.result_rows(paths, ["multigrid-digit"])
+
+
+def test_the_table_holds_every_column_in_order(paths: Paths) -> None:
+    leave(paths.results(NAME) / "metrics.json", {"metrics": [{"metric": "m", "value": 1.0}]})
+    table = results.frame(results.result_rows(paths))
+    assert tuple(table.columns) == results.COLUMNS
+    assert table["value"].tolist() == [1.0]
+    assert tuple(results.frame([]).columns) == results.COLUMNS
+
+
+def test_a_damaged_results_file_is_named(paths: Paths) -> None:
+    place = paths.results(NAME) / "metrics.json"
+    leave(place, {})
+    place.write_text("{")
+    with pytest.raises(ValueError, match=r"metrics\.json is not JSON"):
+        results.result_rows(paths)
+
+
+def test_a_wrong_settings_file_is_said(paths: Paths) -> None:
+    paths.params.write_text("a: [")
+    with pytest.raises(ValueError, match="not YAML"):
+        results.list_rows(paths)

@@ -1,0 +1,224 @@
+"""Settings: typed, complete, and refused in one sentence that names the nearest right name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+
+from tasks.settings import (
+    INPUTS,
+    Params,
+    SettingsError,
+    declared,
+    inputs,
+    override,
+    read,
+    validate,
+)
+
+ROOT = Path(__file__).parents[2]
+CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())
+NAME = "multigrid-digits"
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    found: list[tuple[str, ...]] = []
+    for key, item in items:
+        here = (*path, str(key))
+        found += leaves(item, here) if isinstance(item, dict | list) else [here]
+    return found
+
+
+def message(changes: dict[str, Any]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        validate(override(CONTENT, changes))
+    return str(caught.value)
+
+
+def one_sentence(text: str) -> bool:
+    return "\n" not in text and len(text) < 300 and "Error" not in text and "pydantic" not in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("seed", -1, ["seed is -1", "greater than or equal to 0"]),
+        ("seed", "many", ["seed is 'many'", "integer"]),
+        ("device", "tpu", ["device is 'tpu'", "'cpu' or 'gpu'"]),
+        ("learner", "multigird", ["no learner 'multigird'", "did you mean multigrid?"]),
+        ("learner", ["multigrid"], ["learner is ['multigrid']", "string"]),
+        ("dataset", "digit", ["dataset is 'digit'", "there are digits"]),
+        ("final", "jiont", ["final is 'jiont'", "joint"]),
+        ("threads", 0, ["threads is 0"]),
+        ("train.joint.below", "nothing", ["train.joint.below is 'nothing'", "null or an earlier"]),
+        ("train.joint.fit.batch", 1, ["train.joint.fit.batch is 1"]),
+        ("train.joint.fit.average", 1.0, ["average is 1.0", "less than 1"]),
+        ("train.joint.fit.gap_limit", float("nan"), ["gap_limit is nan", "finite"]),
+        ("train.joint.model.grids.0.steps", 0, ["train.joint.model.grids.0.steps is 0"]),
+        ("train.joint.model.grids.0.size", 3, ["sizes [3, 4, 8]", "larger multiple"]),
+        ("train.joint.model.grids", [], ["grids", "at least 1"]),
+        ("apply.masks.0", "helf", ["apply.masks.0 is 'helf'"]),
+        ("sample", None, ["sample is None"]),
+    ],
+)
+def test_wrong_value_is_named_with_what_would_be_right(
+    key: str, value: Any, words: list[str]
+) -> None:
+    said = message({f"experiments.{NAME}.{key}": value})
+    assert one_sentence(said)
+    for word in [NAME, *words]:
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "right"),
+    [
+        ((), "experimnts", "experiments"),
+        (("datasets", "digits"), "validaton", "validation"),
+        (("experiments", NAME), "thread", "threads"),
+        (("experiments", NAME, "sample"), "cuont", "count"),
+        (("experiments", NAME, "train", "joint"), "bellow", "below"),
+        (("experiments", NAME, "train", "joint", "fit"), "udpates", "updates"),
+        (("experiments", NAME, "train", "joint", "model"), "chanels", "channels"),
+        (("experiments", NAME, "train", "joint", "model", "grids", 0), "stepsize", "step_size"),
+    ],
+)
+def test_unknown_key_is_named_with_the_nearest(
+    place: tuple[str | int, ...], wrong: str, right: str
+) -> None:
+    content = override(CONTENT, {})
+    group = content
+    for step in place:
+        group = group[step]
+    group[wrong] = 1
+    with pytest.raises(
+        SettingsError, match=f"unknown key .*{wrong}; did you mean {right}"
+    ) as caught:
+        validate(content)
+    assert one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize("leaf", leaves(CONTENT["experiments"][NAME]), ids=".".join)
+def test_no_setting_can_be_left_out(leaf: tuple[str, ...]) -> None:
+    """There are no defaults in code: a list may be shorter, every named setting must stand."""
+    if leaf[-1].isdigit() or leaf[0] == "goals":
+        pytest.skip("an item of a list, or a goal")
+    content = override(CONTENT, {})
+    group = content["experiments"][NAME]
+    for step in leaf[:-1]:
+        group = group[int(step) if isinstance(group, list) else step]
+    del group[leaf[-1]]
+    with pytest.raises(SettingsError, match=f"{leaf[-1]} is missing"):
+        validate(content)
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-10, 10),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+@effort(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(leaves(CONTENT)), JUNK)
+def test_any_value_anywhere_is_taken_or_refused_in_one_sentence(
+    leaf: tuple[str, ...], value: Any
+) -> None:
+    try:
+        assert isinstance(validate(override(CONTENT, {".".join(leaf): value})), Params)
+    except SettingsError as error:
+        assert one_sentence(str(error)), str(error)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [("/etc", "inside the project"), ("../data", "inside the project")],
+)
+def test_raw_data_cannot_lie_outside_the_project(raw: str, words: str) -> None:
+    assert words in message({"datasets.digits.raw": raw})
+
+
+def test_unknown_source_is_refused_with_the_nearest() -> None:
+    assert "did you mean digits?" in message({"datasets.digits.source": "digts"})
+
+
+def test_override_names_the_nearest_key() -> None:
+    with pytest.raises(SettingsError, match=rf"did you mean experiments\.{NAME}\.seed\?"):
+        override(CONTENT, {f"experiments.{NAME}.sed": 1})
+    with pytest.raises(SettingsError, match="has no key experiments.*grids.9.steps"):
+        override(CONTENT, {f"experiments.{NAME}.train.joint.model.grids.9.steps": 1})
+
+
+def test_override_changes_one_value_of_a_copy() -> None:
+    key = f"experiments.{NAME}.train.joint.model.grids.1.steps"
+    changed = override(CONTENT, {key: 77})
+    assert changed["experiments"][NAME]["train"]["joint"]["model"]["grids"][1]["steps"] == 77
+    assert CONTENT["experiments"][NAME]["train"]["joint"]["model"]["grids"][1]["steps"] != 77
+
+
+def test_settings_are_frozen() -> None:
+    params = validate(CONTENT)
+    with pytest.raises(ValueError, match="frozen"):
+        params.experiments[NAME].seed = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1", "params.yaml is not YAML"),
+        ("- 1\n", "params.yaml holds list"),
+        ("", "params.yaml holds NoneType"),
+        ("datasets: 3\nexperiments: {}\n", "datasets is 3"),
+        ("datasets: {}\n", "experiments is missing"),
+    ],
+)
+def test_file_that_holds_no_settings_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=words) as caught:
+        read(tmp_path / "params.yaml")
+    assert one_sentence(str(caught.value))
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is missing; run this in the project's folder"):
+        read(tmp_path / "params.yaml")
+
+
+def test_unknown_experiment_data_set_and_part_name_the_nearest() -> None:
+    params = validate(CONTENT)
+    with pytest.raises(
+        SettingsError, match=f"no experiment 'multigrid-digit'; did you mean {NAME}"
+    ):
+        inputs(params, "sample", "multigrid-digit")
+    with pytest.raises(SettingsError, match="no data set 'digts'; did you mean digits"):
+        inputs(params, "prepare", "digts")
+    with pytest.raises(SettingsError, match="no training stage of .* 'grid-3'; did you mean grid-"):
+        inputs(params, "train", "multigrid-digits-by-grid", "grid-3")
+
+
+def test_stage_without_settings_does_not_exist() -> None:
+    params = validate(override(CONTENT, {f"experiments.{NAME}.classify": None}))
+    with pytest.raises(SettingsError, match="has no classify settings"):
+        inputs(params, "classify", NAME)
+
+
+def test_stage_gets_what_it_declares_and_nothing_else() -> None:
+    params = validate(CONTENT)
+    for stage in INPUTS:
+        name = "digits" if stage == "prepare" else NAME
+        given_inputs = inputs(params, stage, name, "joint" if stage == "train" else None)
+        assert set(type(given_inputs).model_fields) == {
+            key.split(".")[2] if stage != "prepare" else "dataset"
+            for key in declared(stage, name, "joint")
+        }
+    assert declared("train", NAME, "joint")[-1] == f"experiments.{NAME}.train.joint"
+    assert declared("fetch", "digits") == []
