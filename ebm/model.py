@@ -71,7 +71,7 @@ def load(folder: str | Path, device: str = "cpu") -> Model:
         FileNotFoundError: the folder holds no model.
         ValueError: the model is of another format, damaged, or its parts do not belong together.
 
-    Example: `load("models/multigrid-digits/joint").sample(16, seed=0)`
+    Example: `load("models/multigrid-digits/grid-8").sample(16, seed=0)`
     """
     folder = Path(folder)
     if not (folder / "model.json").is_file():

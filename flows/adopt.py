@@ -7,6 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flows import lockfile
+from flows.graph import all_stages, open_repo
+from flows.hold import hold, repair
 from tasks.artefacts import new_folder, read_json, write_json
 from tasks.paths import Paths
 from tasks.scratch import Scratch, fingerprint
@@ -34,7 +37,7 @@ def adopt(name: str, source: Path, part: str | None = None, paths: Paths | None 
 
     Raises:
         ValueError: the folder is incomplete, or was trained with other settings, data or code.
-        Busy: the stage is being trained here.
+        Busy: the stage is being trained here, or another run is at work.
     """
     paths = paths or Paths()
     params = read(paths.params)
@@ -44,7 +47,8 @@ def adopt(name: str, source: Path, part: str | None = None, paths: Paths | None 
     mark = expected(name, values, paths)
     check_mark(source, mark, f"{name} {part}")
     check_model(source)
-    with Scratch(paths, "train", name, part, mark):
+    with hold(paths, [f"adopt {name}"]) as cut_off, Scratch(paths, "train", name, part, mark):
+        repair(paths, cut_off)
         address = put(source, name, part, paths)
         found = keep_record(source, mark, name, part, values, paths)
     return Adopted(part, paths.model(name, part), address, found)
@@ -141,19 +145,14 @@ def put(source: Path, name: str, part: str, paths: Paths) -> str:
 
 def commit(name: str, part: str, paths: Paths) -> str:
     """Record the stage in dvc.lock as it stands, and return DVC's name of it."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    asked = f"python -m tasks train {name} {part}"
-    try:
-        with Repo(str(paths.root), _wait_for_lock=True) as repo:
-            stages = [s for s in repo.index.stages if getattr(s, "cmd", None) == asked]
-            if not stages:
-                raise ValueError(f"dvc.yaml has no stage that runs `{asked}`; add it")
-            repo.commit(stages[0].addressing, force=True)
-            return str(stages[0].addressing)
-    except DvcException as error:
-        raise ValueError(f"DVC could not take in {name} {part}: {error}") from error
+    with open_repo(paths) as repo:
+        every = all_stages(repo).values()
+        found = [s for s in every if (s.verb, s.name, s.part) == ("train", name, part)]
+        if not found:
+            raise ValueError(f"dvc.yaml has no stage train of {name} {part}; add its line there")
+        repo.commit(found[0].address, force=True)
+    lockfile.keep(paths)
+    return found[0].address
 
 
 def keep_record(source: Path, mark: str, name: str, part: str, values: Any, paths: Paths) -> bool:

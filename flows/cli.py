@@ -38,6 +38,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             typer.echo("ebm: stopped; run it again and it goes on where it was", err=True)
             raise typer.Exit(130) from None
+        except BrokenPipeError:  # `ebm list | head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise typer.Exit(0) from None
         except Exception as error:  # DVC and Prefect have their own, by the dozen
             if os.environ.get("EBM_DEBUG"):
                 raise
@@ -136,13 +139,18 @@ def run(
     """Run experiments; what is up to date is not run again.
 
     Examples: [bold]ebm run[/bold], or a quick look with fewer updates, params.yaml untouched:
-    [bold]ebm run multigrid-digits --set train.joint.fit.updates=100[/bold]; `ebm keep` takes the
+    [bold]ebm run multigrid-digits --set train.grid-8.fit.updates=100[/bold]; `ebm keep` takes the
     change over.
     """
-    from flows.running import run_tracked
+    from flows.environment import prepare_environment
     from tasks.paths import Paths
 
-    if not run_tracked(Paths(), names or [DEFAULT], only, changes or [], force, show_table):
+    prepare_environment()
+    from flows.running import Request, run_tracked
+
+    asked = Request(names or [DEFAULT], only, tuple(changes or ()), force)
+    complain = functools.partial(typer.echo, err=True)
+    if not run_tracked(Paths(), asked, show_table, typer.echo, complain):
         raise typer.Exit(1)
 
 
@@ -230,7 +238,7 @@ def adopt(
     On the other machine: [bold]python -m tasks train NAME PART[/bold] with torch, numpy, pydantic
     and PyYAML; then bring the folder models/NAME/PART home.
 
-    Example: [bold]ebm adopt multigrid-digits ~/from-the-node/joint[/bold]
+    Example: [bold]ebm adopt multigrid-digits ~/from-the-node/grid-8[/bold]
     """
     from flows.adopt import adopt as take_in
 

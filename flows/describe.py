@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
+from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_run
 from flows.results import experiments, minutes, pick, stage_records
-from flows.why import standings
 from tasks.monitor import clock
 from tasks.paths import Paths
 
@@ -26,8 +26,9 @@ def describe(paths: Paths, name: str) -> Iterator[str]:
     yield from (f"  {line}" for line in text.splitlines())
     yield ""
     yield "Stages, in the order of work:"
-    for stage in standings(paths, name, ask=False):
-        yield f"  {stage.address}" + (f"  <- {', '.join(stage.over)}" if stage.over else "")
+    for stage in stages(paths, name):
+        over = f"  <- {', '.join(stage.upstream)}" if stage.upstream else ""
+        yield f"  {stage.address}{over}"
     yield ""
     yield from time_lines(paths, name, experiment)
     folder = paths.model(name, resolved["final"])
@@ -48,17 +49,32 @@ def time_lines(paths: Paths, name: str, experiment: Any) -> Iterator[str]:
     yield f"Expected time: {clock(60 * expected)}{on}, as last measured ({', '.join(took)})"
 
 
+def stages(paths: Paths, name: str) -> list[Stage]:
+    """Return an experiment's stages and those they stand on, in the order of work."""
+    with open_repo(paths) as repo:
+        return stages_of(all_stages(repo), [name])
+
+
 def reasons(paths: Paths, name: str) -> Iterator[str]:
-    """Say which stages would run again, and why."""
+    """Say which stages would run again, and why.
+
+    Raises:
+        ValueError: there is no such experiment, or its settings are wrong.
+    """
+    from tasks.settings import pick as pick_settings
     from tasks.settings import read
 
-    pick(read(paths.params).experiments, name)
-    found = standings(paths, name)
-    for stage in found:
-        if stage.reasons:
-            yield f"{stage.address} would run:"
-            yield from (f"  {reason}" for reason in stage.reasons)
-        elif stage.follows:
-            yield f"{stage.address} would follow {', '.join(stage.follows)}, if that changes"
-    if not any(stage.reasons for stage in found):
-        yield f"Nothing would run: all {len(found)} stages of {name} are up to date."
+    pick_settings(read(paths.params).experiments, name, "experiment")
+    with open_repo(paths) as repo:
+        asked = stages_of(all_stages(repo), [name])
+        changed = status(repo, paths, asked)
+    tried = would_run(asked, changed)
+    for address, because in tried.items():
+        if address in changed:
+            yield f"{address} would run:"
+            yield from (f"  {reason}" for reason in because)
+        else:
+            before = ", ".join(reason.removeprefix("follows ") for reason in because)
+            yield f"{address} would run if {before} gives something new"
+    if not tried:
+        yield f"Nothing would run: all {len(asked)} stages of {name} are up to date."

@@ -14,7 +14,7 @@ from tasks.paths import Paths, label
 from tasks.settings import read_yaml
 
 ABSENT = "absent"
-DATA = ("fetch", "prepare")  # stages named after a data set, not an experiment
+DATA = ("fetch", "prepare", "reference")  # stages that are named after no experiment
 SAYING = {"deleted": "is missing", "not in cache": "is not in DVC's cache", "new": "is new"}
 
 
@@ -82,8 +82,9 @@ def all_stages(repo: Any) -> dict[str, Stage]:
     import networkx
 
     graph = repo.index.graph
+    line = {stage.addressing: number for number, stage in enumerate(graph)}  # in dvc.yaml
     order = networkx.lexicographical_topological_sort(
-        graph.reverse(copy=True), key=lambda stage: stage.addressing
+        graph.reverse(copy=True), key=lambda stage: line[stage.addressing]
     )
     return {s.addressing: describe(s, graph.successors(s)) for s in order}
 

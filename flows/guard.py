@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flows.graph import Stage
 from tasks.paths import Paths
-from tasks.scratch import Busy
+from tasks.scratch import Busy, fingerprint
 from tasks.settings import Params, inputs
 
 FREE = 300 * 2**20  # bytes on the disk below which no run begins; a default experiment takes 30 MB
@@ -56,16 +56,10 @@ def disk(paths: Paths) -> None:
 
 def source(stage: Stage) -> None:
     """Refuse to fetch what is nowhere, truncated or altered; addresses are tried later."""
-    from ebm.datasets import loader
-    from ebm.datasets.source import advice, check, locate
+    from ebm.datasets import source_of
+    from ebm.datasets.source import inspect
 
-    wanted = loader(stage.name).SOURCE
-    for name, digest in wanted.files.items():
-        found = locate(wanted, name)
-        if found is not None:
-            check(found, digest)
-        elif not wanted.address:
-            raise ValueError(f"{name} of {wanted.title} is missing: {advice(wanted)}")
+    inspect(source_of(stage.name))
 
 
 def dependencies(
@@ -76,9 +70,7 @@ def dependencies(
     for dep in stage.deps:
         if (paths.root / dep).exists() or any(Path(dep).is_relative_to(out) for out in made):
             continue
-        makers = [
-            s.address for s in every.values() for o in s.outs if Path(dep).is_relative_to(o)
-        ]
+        makers = [s.address for s in every.values() for o in s.outs if Path(dep).is_relative_to(o)]
         hint = f"run {makers[0]} first" if makers else "put it there"
         raise ValueError(f"{stage.address} reads {dep}, which is missing; {hint}")
 
@@ -95,10 +87,10 @@ def device(params: Params, stage: Stage) -> None:
             raise ValueError(f"{stage.address}: {error}") from None
 
 
-def idle(paths: Paths, stage: Stage, patience: float = PATIENCE) -> None:
+def idle(paths: Paths, stage: Stage) -> None:
     """Refuse a stage that a living process runs; one whose flow was killed is about to end."""
     lock = paths.work / "scratch" / stage.name / stage.label / "lock"
-    until = time.monotonic() + patience
+    until = time.monotonic() + PATIENCE
     while (holder := held(lock)) is not None:
         if time.monotonic() > until:
             raise Busy(f"{stage.address} is already being run by {holder}; wait for it")
@@ -136,7 +128,6 @@ def checkpoint(paths: Paths, params: Params, stage: Stage) -> None:
 def mark(paths: Paths, params: Params, stage: Stage) -> str:
     """Return the fingerprint that the stage would have now."""
     from tasks.__main__ import reads
-    from tasks.scratch import fingerprint
 
     values = None
     if stage.verb != "fetch":

@@ -9,15 +9,16 @@ import yaml
 from tasks.artefacts import read_json, write_json, write_text
 from tasks.paths import Paths
 
-TOP = ("experiments", "datasets")
+TOP = ("experiments", "datasets", "references")
+INDENTS = ((4, 2), (2, 0))  # the two ways in which people write lists
 
 
 def parse(changes: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
     """Return new values by full key.
 
     Args:
-        changes: KEY=VALUE, the value as in YAML; a key that does not begin with `experiments.` or
-            `datasets.` is relative to the one experiment that is run.
+        changes: KEY=VALUE, the value as in YAML; a key that does not begin with `experiments.`,
+            `datasets.` or `references.` is relative to the one experiment that is run.
         names: the experiments that are run.
 
     Raises:
@@ -83,14 +84,29 @@ def keep(paths: Paths) -> dict[str, Any]:
 
 def changed(text: str, changes: Mapping[str, Any]) -> str:
     """Return the text of params.yaml with values changed by dotted key."""
+    editor = next((e for e in map(yaml_editor, INDENTS) if rewritten(e, text, {}) == text), None)
+    return rewritten(editor or yaml_editor(INDENTS[0]), text, changes)
+
+
+def yaml_editor(indent: tuple[int, int]) -> Any:
+    """Return an editor of YAML that keeps comments, quotes and lines.
+
+    Args:
+        indent: of an item of a list, and of its dash.
+    """
     from ruamel.yaml import YAML
 
     editor = YAML()
     editor.width, editor.preserve_quotes = 4096, True
-    editor.indent(mapping=2, sequence=4, offset=2)
+    editor.indent(mapping=2, sequence=indent[0], offset=indent[1])
     editor.representer.add_representer(
         type(None), lambda writer, none: writer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
+    return editor
+
+
+def rewritten(editor: Any, text: str, changes: Mapping[str, Any]) -> str:
+    """Return the text as the editor writes it, with values changed."""
     content = editor.load(text)
     for key, new in changes.items():
         *path, last = key.split(".")

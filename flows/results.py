@@ -108,8 +108,23 @@ def metric_names(paths: Paths, name: str, experiment: Mapping[str, Any]) -> list
 
 def expected(experiment: Mapping[str, Any]) -> list[str]:
     """Return the metrics that an experiment's settings ask for."""
-    network = f"{experiment['dataset']}_cnn{experiment['evaluate']['feature_width']}"
-    names = [f"frechet_{network}", f"inception_score_{network}", "nearest_training"]
+    asked, names = experiment["evaluate"], ["nearest_training"]
+    networks = {
+        "cnn": f"{experiment['dataset']}_cnn{asked.get('feature_width')}",
+        "pixels": "pixels8",
+        "inception": "inception",
+    }
+    used = [networks[name] for name in asked.get("networks", ["cnn"])]
+    if networks["cnn"] in used:
+        names = [f"frechet_{networks['cnn']}", f"inception_score_{networks['cnn']}", *names]
+    names += [f"fid_{experiment['sample']['count']}"] if asked.get("fid") else []
+    kinds = {
+        "kid": ["kid"],
+        "precision_recall": ["precision", "recall"],
+        "one_nn": ["one_nn_accuracy"],
+    }
+    more = [metric for key, metrics in kinds.items() if asked.get(key) for metric in metrics]
+    names += [f"{metric}_{network}" for network in used for metric in more]
     labels = (experiment.get("classify") or {}).get("labels", [])
     masks = (experiment.get("apply") or {}).get("masks", [])
     names += [f"error_{count}_labels" for count in labels]

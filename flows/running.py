@@ -1,37 +1,168 @@
-"""`ebm run`: the flow, tracked, and what the person sees at its end."""
+"""`ebm run`: the flow, shown and tracked, and what the person sees at its end."""
 
+import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from rich.table import Table
 
 from flows import overrides, results
+from flows.display import Display
+from flows.experiment import Hooks, Outcome, Row, run_experiments
+from flows.graph import Stage
 from tasks import settings
+from tasks.monitor import clock
 from tasks.paths import Paths
 from tasks.tracking import Tracker
+
+DID = ("Ran", "Restored")
+GRACE = 5.0  # seconds that Prefect has to end after Ctrl-C, which ends its server too
+
+
+class Request(NamedTuple):
+    """What was asked for on the command line."""
+
+    names: list[str]
+    only: str | None = None
+    changes: tuple[str, ...] = ()
+    force: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that asks for this."""
+        words = ["ebm", "run", *self.names, *(["--only", self.only] if self.only else [])]
+        words += [word for change in self.changes for word in ("--set", change)]
+        return shlex.join([*words, *(["--force"] if self.force else [])])
 
 
 def run_tracked(
     paths: Paths,
-    names: Sequence[str],
-    only: str | None,
-    changes: Sequence[str],
-    force: bool,
+    asked: Request,
     show: Callable[[Any], None],
+    say: Callable[[str], None],
+    complain: Callable[[str], None],
 ) -> bool:
     """Run experiments and show their results; tell whether all went well.
 
     Args:
-        changes: KEY=VALUE of `--set`.
         show: prints a table.
+        say: prints a line.
+        complain: prints a line on stderr.
 
     Raises:
-        ValueError: a name, a setting or the tracking database is wrong; nothing has run yet.
+        ValueError: a name, a setting or the tracking database is wrong; nothing has run.
+        Busy: another process is at work in the project.
     """
-    values = overrides.parse(changes, names)
+    values = overrides.parse(asked.changes, asked.names)
     params = settings.read(paths.params, values)
-    for name in names:
+    for name in asked.names:
         settings.pick(params.experiments, name, "experiment")
-    title = ", ".join(names)
-    command = shlex.join(["ebm", *sys.argv[1:]])
-    return bool((values, title, command, only, force, show, results, Tracker))
+    pages: dict[str, Path] = {}
+    with (
+        stoppable(),
+        Display(paths) as display,
+        Tracker(paths, params, ", ".join(asked.names), asked.command, display.say) as tracker,
+    ):
+
+        def start(stage: Stage, flow_run: str | None) -> None:
+            display.start(stage, flow_run)
+            tracker.stage_started(stage.address, stage.verb, stage.name, stage.part, flow_run)
+
+        def end(stage: Stage, row: Row) -> None:
+            tracker.stage_ended(stage.address, row.state)
+            display.end(stage, row)
+
+        def after(outcome: Outcome) -> None:
+            tracker.close()  # so that the reports know MLflow's ids
+            flow = facts(asked, outcome, tracker.flow, values)
+            pages.update(reports(paths, outcome, flow))
+
+        hooks = Hooks(display.plan, start, end, after, display.say)
+        outcome = run_experiments(
+            asked.names, asked.only, asked.force, values, hooks=hooks, paths=paths
+        )
+    conclude(paths, outcome, pages, show, say, complain)
+    if asked.only:
+        say(f"Only {asked.only} was run; `ebm why {asked.names[0]}` says what has still to follow.")
+    return outcome.ok
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let Ctrl-C end the run soon, whatever waits; a run may be killed at any point."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        last = threading.Timer(GRACE, end_now)
+        last.daemon = True
+        last.start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def end_now() -> None:
+    """End this process at once; its stages end with it."""
+    print("ebm: stopped; run it again and it goes on where it was", file=sys.stderr, flush=True)
+    os._exit(130)
+
+
+def facts(
+    asked: Request, outcome: Outcome, parent: str | None, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the report says of the flow."""
+    known = {"mlflow_parent": parent, "prefect_run": outcome.flow_run, "overrides": dict(values)}
+    return {"command": asked.command, **{key: value for key, value in known.items() if value}}
+
+
+def reports(paths: Paths, outcome: Outcome, flow: dict[str, Any]) -> dict[str, Path]:
+    """Render the report of each experiment, where something is new; return the pages by name."""
+    from tasks.report import render
+
+    if not outcome.ok:
+        return {}
+    new = any(row.state in DID for row in outcome.rows)
+    pages = {}
+    for name in outcome.names:
+        page = paths.results(name) / "report.html"
+        pages[name] = render(name, paths, flow) if new or not page.is_file() else page
+    return pages
+
+
+def conclude(
+    paths: Paths,
+    outcome: Outcome,
+    pages: Mapping[str, Path],
+    show: Callable[[Any], None],
+    say: Callable[[str], None],
+    complain: Callable[[str], None],
+) -> None:
+    """Show what each stage did and what was measured, and say where to look first."""
+    if any(row.state != "UpToDate" for row in outcome.rows):
+        show(stage_table(outcome))
+    rows = results.result_rows(paths, outcome.names)
+    if rows:
+        show(results.result_table(rows))
+    for row in outcome.rows:
+        if row.state == "Failed":
+            complain(f"{row.address} failed: {row.reason}. Earlier results are as they were.")
+    if pages:
+        say(f"Look first at {' and '.join(str(page.resolve()) for page in pages.values())}")
+
+
+def stage_table(outcome: Outcome) -> Table:
+    """Return what became of the stages."""
+    table = Table("stage", "", "time", "why", title=f"{clock(outcome.seconds)} in all")
+    for row in outcome.rows:
+        table.add_row(row.address, row.state, clock(row.seconds) if row.seconds else "", row.reason)
+    return table

@@ -1,8 +1,13 @@
 """Run one stage: python -m tasks STAGE NAME [PART].
 
-Stages: fetch, prepare (NAME is a data set); train (NAME is an experiment, PART one of its training
-stages); sample, evaluate, classify, apply (NAME is an experiment). DVC and the flow both run
-stages by this command, so that they give the same bytes. Exit status: 0 done, 1 failed, 2 refused.
+Stages: fetch, prepare (NAME is a data set); reference (NAME is one of `references`); train (NAME is
+an experiment, PART one of its training stages); sample, evaluate, classify, apply (NAME is an
+experiment). DVC and the flow both run stages by this command, so that they give the same bytes.
+Exit status: 0 done, 1 failed, 2 refused.
+
+A flow sets EBM_FLOW=1 (what the stage prints goes to its log, and its last checkpoint stays until
+dvc.lock knows the result), EBM_FORCE=1 (no checkpoint is taken up) and EBM_PARAMS, a file read in
+place of params.yaml. EBM_DEBUG=1 shows where an error arose.
 """
 
 import errno
@@ -19,7 +24,7 @@ from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.scratch import Scratch, die_with_parent, fingerprint
 
-STAGES = ("fetch", "prepare", "train", "sample", "evaluate", "classify", "apply")
+STAGES = ("fetch", "prepare", "reference", "train", "sample", "evaluate", "classify", "apply")
 
 
 def main(arguments: list[str]) -> int:
@@ -29,6 +34,8 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     die_with_parent()
+    if os.environ.get("EBM_FLOW"):
+        print_to(Paths().log(stage, name, part or None))
     try:
         run(stage, name, part or None)
     except (ValueError, RuntimeError) as error:  # Busy and Diverged are RuntimeErrors
@@ -43,7 +50,7 @@ def run(stage: str, name: str, part: str | None) -> None:
     from tasks import settings
 
     paths = Paths()
-    params = settings.read(paths.params)
+    params = settings.read(Path(os.environ.get("EBM_PARAMS") or paths.params))
     inputs = None if stage == "fetch" else settings.inputs(params, stage, name, part)
     mark = fingerprint(inputs, reads(stage, name, inputs, paths), Path(__file__).parents[1])
     with Scratch(paths, stage, name, part, mark) as scratch:
@@ -71,19 +78,34 @@ def run(stage: str, name: str, part: str | None) -> None:
         write_json(paths.record(stage, name, part), record)
 
 
+def print_to(log: Path) -> None:
+    """Send all that this process prints to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+
 def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
     """Return what a stage reads, as dvc.yaml declares it."""
     if stage == "fetch":
         return []
     if stage == "prepare":
         return [paths.root / inputs.dataset.raw]
+    if stage == "reference":
+        return [paths.root / inputs.weights, paths.prepared(inputs.dataset)]
     data = [paths.prepared(inputs.dataset)] if hasattr(inputs, "dataset") else []
     if stage == "train":
         over = inputs.train.below
         below = paths.model(name, over) if over else data[0] / "manifest.json"
         return [data[0] / "train.npz", below]
     if stage == "evaluate":
-        return [paths.samples(name), *data]
+        slow = "inception" in inputs.evaluate.networks
+        return [
+            paths.samples(name),
+            *data,
+            *([paths.reference(inputs.dataset, "inception")] if slow else []),
+        ]
     return [paths.model(name, inputs.final), *data]
 
 

@@ -1,118 +1,123 @@
-"""evaluate: measure the samples with a classifier's features, beside what they must beat."""
+"""evaluate: measure the samples by what the settings name, beside what they must beat."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from ebm.metrics.classifier import FeatureNetwork, accuracy, embed, train_classifier
-from ebm.metrics.frechet import frechet_distance
-from ebm.metrics.inception_score import inception_score
-from ebm.metrics.nearest import nearest_distances
-from tasks.artefacts import load_arrays, read_json
+from ebm.metrics.classifier import FeatureNetwork, train_classifier
+from ebm.metrics.nearest import nearest_distances, nearest_rows
+from tasks import judges
+from tasks.artefacts import load_arrays, new_folder, read_json
+from tasks.judges import NOISE, SAMPLES, TEST, TRAIN, Asked, Judge
 from tasks.monitor import Monitor
 from tasks.paths import Paths
+from tasks.pictures import sheet
 from tasks.scores import beside, row, write_scores
 from tasks.settings import EvaluateInputs
 
 REVISION = 1
 
+SHOWN, BELOW = 10, 3  # samples pictured, and the training images below each
+
 Images = np.ndarray
-
-
-class Figures(NamedTuple):
-    """The three figures of one set of images."""
-
-    frechet: float
-    inception: float
-    nearest: float
-
-
-class About(NamedTuple):
-    """What a reader is told of each figure."""
-
-    frechet: str
-    inception: str
-    nearest: str
-
-
-ABOUT = About(
-    frechet="Frechet distance of features to those of the test images; floor: training images, "
-    "ceiling: uniform noise.",
-    inception="Inception score by the same network, in parts of the test set's size; floor: "
-    "uniform noise, ceiling: the real test images.",
-    nearest="Median root mean square difference of a pixel to the nearest training image; floor: "
-    "copies, ceiling: the real test images; near the ceiling is right, beyond it is no better.",
-)
-
-
-class Judge:
-    """Measures sets of images against the test images, with one feature network."""
-
-    def __init__(self, network: FeatureNetwork, train: Images, test: Images) -> None:
-        self.network, self.train, self.count = network, train, len(test)
-        self.test = embed(network, torch.from_numpy(test))[0].numpy()
-
-    def __call__(self, images: Images) -> Figures:
-        """Measure images (N, C, H, W); the inception score by parts of the test set's size."""
-        features, logits = embed(self.network, torch.from_numpy(images))
-        splits = max(1, round(len(images) / self.count))
-        return Figures(
-            frechet_distance(features.numpy(), self.test),
-            float(inception_score(logits.numpy(), splits).mean()),
-            float(np.median(nearest_distances(images, self.train))),
-        )
+Figures = dict[str, dict[str, list[float]]]  # one of each draw, by metric and set
 
 
 def run(name: str, part: None, inputs: EvaluateInputs, paths: Paths, monitor: Monitor) -> None:
-    """Write results/NAME/metrics.json."""
+    """Write results/NAME/metrics.json, and nearest.png in results/NAME/evaluate."""
     data = paths.prepared(inputs.dataset)
     train, test = load_arrays(data / "train.npz"), load_arrays(data / "test.npz")
     grids = finest(load_arrays(paths.samples(name) / "samples.npz"))
     draws, count = grids[0].shape[:2]
     check_counts(name, inputs, count, len(test["x"]))
-    network = feature_network(inputs, train, read_json(data / "manifest.json")["classes"])
-    right = accuracy(network, torch.from_numpy(test["x"]), torch.from_numpy(test["y"]))
-    judge = Judge(network, train["x"], test["x"])
-    sets = {"samples": list(grids[0]), **rivals(grids, train["x"], inputs.seed)}
-    measured = measure(judge, sets, monitor)
-    training = judge(train["x"][:: max(1, len(train["x"]) // count)][:count])
-    features = f"{inputs.dataset}_cnn{inputs.evaluate.feature_width}"
-    metrics, compared = rows(features, count, measured, training, judge(test["x"]))
-    protocol = (
-        f"Feature network: a CNN of {inputs.evaluate.feature_width} features trained on the "
-        f"{len(train['x'])} training images and their labels, right on {100 * right:.1f} % of the "
-        f"{len(test['x'])} test images. Values are means over {draws} draws of {count} images."
-    )
+    asked = Asked(name, inputs.dataset, inputs.evaluate, count, inputs.seed)
+    classes = read_json(data / "manifest.json")["classes"]
+    chosen = choose(asked, train, test, classes, paths)
+    sets = {SAMPLES: list(grids[0]), **rivals(grids, train["x"], inputs.seed)}
+    spread = train["x"][:: max(1, len(train["x"]) // count)][:count]
+    measured = measure(chosen, sets, spread, monitor)
+    metrics, compared = rows(chosen, measured, count)
+    told = [judge.about for judge in chosen if judge.about]
+    protocol = " ".join([*told, f"Values are means over {draws} draws of {count} images."])
+    with new_folder(paths.results(name) / "evaluate") as folder:
+        picture(folder / "nearest.png", grids[0][0], train["x"])
+    monitor.note(pictures=[str(paths.results(name) / "evaluate" / "nearest.png")])
     write_scores(paths.results(name) / "metrics.json", name, protocol, metrics, compared)
 
 
+def choose(
+    asked: Asked, train: dict[str, Images], test: dict[str, Images], classes: int, paths: Paths
+) -> list[Judge]:
+    """Return the judges that the settings name; what is refused is refused before any is asked."""
+    networks, found = asked.settings.networks, []
+    if "cnn" in networks:
+        found.append(judges.cnn(asked, feature_network(asked, train, classes), train, test))
+    found.append(judges.nearest(train["x"], test["x"]))
+    if "pixels" in networks:
+        found.append(judges.pixels(asked, test["x"]))
+    if "inception" in networks:
+        found.append(judges.inception(asked, paths))
+    return found
+
+
+def feature_network(asked: Asked, train: dict[str, Images], classes: int) -> FeatureNetwork:
+    """Train the classifier that the settings name."""
+    x, y = torch.from_numpy(train["x"]), torch.from_numpy(train["y"])
+    return train_classifier(x, y, classes=classes, seed=asked.seed, **asked.settings.classifier())
+
+
+class Task(NamedTuple):
+    """A set of images, in draws, that a judge looks at."""
+
+    judge: Judge
+    of: str
+    draws: list[Images]
+
+    @property
+    def cost(self) -> int:
+        """Images to look at, weighted."""
+        return self.judge.cost * sum(map(len, self.draws))
+
+
+def tasks_of(judge: Judge, sets: dict[str, list[Images]], train: Images) -> list[Task]:
+    """Return what a judge has to look at: a slow one only what no figure can do without."""
+    if judge.cost > 1:
+        sets = {SAMPLES: sets[SAMPLES], NOISE: sets[NOISE][:1]}
+    bounds = {bound for m in judge.measures for bound in (m.floor, m.ceiling)}
+    if TRAIN in bounds and TRAIN not in judge.seen:
+        sets = {**sets, TRAIN: [train]}
+    return [Task(judge, of, draws) for of, draws in sets.items()] if judge.measures else []
+
+
 def measure(
-    judge: Judge, sets: dict[str, list[Images]], monitor: Monitor
-) -> dict[str, list[Figures]]:
-    """Return the figures of every draw of every set."""
-    measured: dict[str, list[Figures]] = {}
-    for place, (of, draws) in enumerate(sets.items(), 1):
-        measured[of] = [judge(images) for images in draws]
-        monitor.progress(place, len(sets), of)
-    return measured
+    chosen: list[Judge], sets: dict[str, list[Images]], train: Images, monitor: Monitor
+) -> Figures:
+    """Return the figures of every draw of every set, and of the real images."""
+    todo = [task for judge in chosen for task in tasks_of(judge, sets, train)]
+    total, done = sum(task.cost for task in todo), 0
+    found: Figures = {}
+    for judge in chosen:
+        for of, seen in judge.seen.items():
+            keep(found, judge, of, seen)
+    for task in todo:
+        for images in task.draws:
+
+            def told(count: int, task: Task = task, done: int = done) -> None:
+                monitor.progress(done + task.judge.cost * count, total, task.of)
+
+            keep(found, task.judge, task.of, task.judge.see(images, told))
+            done += task.judge.cost * len(images)
+            monitor.progress(done, total, task.of)
+    return found
 
 
-def feature_network(
-    inputs: EvaluateInputs, train: dict[str, np.ndarray], classes: int
-) -> FeatureNetwork:
-    """Train the feature network that the settings name."""
-    settings = inputs.evaluate
-    return train_classifier(
-        torch.from_numpy(train["x"]),
-        torch.from_numpy(train["y"]),
-        classes=classes,
-        width=settings.feature_width,
-        epochs=settings.feature_epochs,
-        batch=settings.feature_batch,
-        rate=settings.feature_rate,
-        seed=inputs.seed,
-    )
+def keep(found: Figures, judge: Judge, of: str, seen: Any) -> None:
+    """Add a draw's figures; those of real images only where they bound others."""
+    for each in judge.measures:
+        if of not in judge.seen or of in (each.floor, each.ceiling):
+            found.setdefault(each.metric, {}).setdefault(of, []).append(each.value(seen))
 
 
 def finest(samples: dict[str, np.ndarray]) -> list[Images]:
@@ -123,6 +128,8 @@ def finest(samples: dict[str, np.ndarray]) -> list[Images]:
 def check_counts(name: str, inputs: EvaluateInputs, count: int, test: int) -> None:
     """Refuse too few images for the Frechet distance, naming the setting to change."""
     width = inputs.evaluate.feature_width
+    if "cnn" not in inputs.evaluate.networks or width is None:
+        return
     for key, found in {
         f"experiments.{name}.sample.count": count,
         f"datasets.{inputs.dataset}.test": test,
@@ -143,7 +150,7 @@ def rivals(grids: list[Images], train: Images, seed: int) -> dict[str, list[Imag
     others = {
         "Gaussian with the data's covariance": normal,
         "Gaussian with the data's covariance, clamped to [-1, 1]": [x.clip(-1, 1) for x in normal],
-        "uniform noise": [x.astype(np.float32) for x in noise],
+        NOISE: [x.astype(np.float32) for x in noise],
     }
     if len(grids) == 1:
         return others
@@ -168,40 +175,41 @@ def enlarge(images: Images, size: int) -> Images:
 
 
 def rows(
-    features: str,
-    count: int,
-    measured: dict[str, list[Figures]],
-    train: Figures,
-    test: Figures,
+    chosen: list[Judge], measured: Figures, count: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of metrics.json: the metrics, and what they are compared with.
 
     Args:
-        features: the feature network's name, as in digits_cnn32.
+        chosen: who judged.
+        measured: the figures.
         count: images in a draw.
-        measured: the figures of each draw, of the samples and of their rivals.
-        train: the figures of training images.
-        test: those of the test images.
     """
-    noise = Figures(*np.mean(measured["uniform noise"], axis=0).tolist())
-    stated = [
-        (f"frechet_{features}", train.frechet, noise.frechet, "lower", ABOUT.frechet),
-        (f"inception_score_{features}", noise.inception, test.inception, "higher", ABOUT.inception),
-        ("nearest_training", 0.0, test.nearest, "higher", ABOUT.nearest),
-    ]
     metrics, compared = [], []
-    for place, (metric, floor, ceiling, better, about) in enumerate(stated):
-        values = {of: [figures[place] for figures in each] for of, each in measured.items()}
+    for each in [each for judge in chosen for each in judge.measures]:
+        values = measured[each.metric]
+        low, high = (
+            bound if isinstance(bound, float) else float(np.mean(values[str(bound)]))
+            for bound in (each.floor, each.ceiling)
+        )
         metrics.append(
             row(
-                metric,
-                values.pop("samples"),
-                floor=floor,
-                ceiling=ceiling,
-                better=better,
+                each.metric,
+                values[SAMPLES],
+                floor=low,
+                ceiling=high,
+                better=each.better,
                 samples=count,
-                about=about,
+                about=each.about,
             )
         )
-        compared += [beside(metric, of, others) for of, others in values.items()]
-    return metrics, [*compared, beside("nearest_training", "the real test images", test.nearest)]
+        others = {of: v for of, v in values.items() if of not in (SAMPLES, TRAIN, TEST)}
+        compared += [beside(each.metric, of, v) for of, v in others.items()]
+    real = measured["nearest_training"][TEST]
+    return metrics, [*compared, beside("nearest_training", "the real test images", real)]
+
+
+def picture(path: Path, samples: Images, train: Images) -> None:
+    """Draw the samples nearest to a training image, and below each its nearest training images."""
+    first = np.argsort(nearest_distances(samples, train), kind="stable")[:SHOWN]
+    known = nearest_rows(samples[first], train, min(BELOW, len(train)))
+    sheet(np.concatenate([samples[first], *train[known.T]]), path, columns=len(first))

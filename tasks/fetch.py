@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ebm.datasets import loader
+from ebm.datasets import source_of
 from ebm.datasets.source import fetch
 from tasks.artefacts import new_folder
 from tasks.monitor import Monitor
@@ -10,6 +10,13 @@ from tasks.paths import Paths
 
 
 def run(name: str, part: str | None, inputs: Any, paths: Paths, monitor: Monitor) -> None:
-    """Write data/raw/NAME."""
+    """Write data/raw/NAME.
+
+    Raises:
+        ValueError: the data are the user's own, or are nowhere to be had.
+    """
+    source = source_of(name)
+    if not source.files:
+        raise ValueError(f"there is nothing to fetch for {name}: its raw files are your own")
     with new_folder(paths.raw(name)) as folder:
-        fetch(loader(name).SOURCE, folder)
+        fetch(source, folder)

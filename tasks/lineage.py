@@ -1,10 +1,9 @@
 """Which code, data and lock file a result stands on."""
 
-import hashlib
 import subprocess
 from pathlib import Path
 
-from ebm.datasets.source import sha256
+from ebm.datasets.source import sha256, together
 from tasks.artefacts import read_json
 from tasks.paths import Paths
 
@@ -55,5 +54,4 @@ def data_sha256(paths: Paths, dataset: str) -> str:
     raw: dict[str, str] = read_json(manifest)["raw"]
     if len(raw) == 1:
         return next(iter(raw.values()))
-    lines = "\n".join(f"{name} {digest}" for name, digest in sorted(raw.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return together(raw)

@@ -46,6 +46,11 @@ class Monitor:
         """Keep an iteration's figures for MLflow."""
         self.pending.append(json.dumps({"step": step, **values}))
 
+    def say(self, text: str) -> None:
+        """Print a line, and keep it for the flow to show."""
+        print(text)
+        self.notes.setdefault("said", []).append(text)
+
     def note(self, **facts: Any) -> None:
         """Add facts to the record of the run."""
         self.notes.update(facts)

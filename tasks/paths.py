@@ -27,6 +27,10 @@ class Paths(NamedTuple):
         """The arrays of a data set, split, and their manifest."""
         return self.root / "data" / "prepared" / dataset
 
+    def reference(self, dataset: str, network: str) -> Path:
+        """The features of a data set's real images by a network."""
+        return self.root / "data" / "reference" / dataset / network
+
     def model(self, experiment: str, part: str) -> Path:
         """A trained model's folder."""
         return self.root / "models" / experiment / part

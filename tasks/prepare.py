@@ -1,15 +1,22 @@
 """prepare: split a data set into arrays for training, validation and test, with a manifest."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from ebm.datasets import loader
-from ebm.datasets.source import sha256
+from ebm.datasets.source import sha256, together
 from tasks.artefacts import new_folder, save_arrays, write_json
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.settings import Dataset, PrepareInputs
 
 REVISION = 1
+
+LISTED = 10  # raw files up to this number have a line each in the manifest
+NAMED = 3  # files left out that are named where it is said; the manifest names all
 
 
 def run(name: str, part: str | None, inputs: PrepareInputs, paths: Paths, monitor: Monitor) -> None:
@@ -18,36 +25,70 @@ def run(name: str, part: str | None, inputs: PrepareInputs, paths: Paths, monito
     module, raw = loader(dataset.source), paths.root / dataset.raw
     if not raw.exists():
         raise ValueError(f"datasets.{name}.raw is {dataset.raw!r}, which does not exist")
-    images, labels = module.load(raw)
-    splits = split(len(images), dataset, name)
+    images, labels, test, notes = module.load(raw, dataset.options, monitor.progress)
+    splits = split(len(images), dataset, name, test)
     with new_folder(paths.prepared(name)) as folder:
         for part_name, rows in splits.items():
             save_arrays(folder / f"{part_name}.npz", x=images[rows], y=labels[rows])
         source = module.SOURCE
-        files = sorted(p for p in (raw.rglob("*") if raw.is_dir() else [raw]) if p.is_file())
         manifest = {
             "title": source.title,
             "licence": source.licence,
             "credit": source.credit,
-            "raw": {file.name: sha256(file) for file in files},
+            "raw": checksums(raw),
             "shape": list(images.shape[1:]),
             "range": [-1.0, 1.0],
             "classes": int(labels.max()) + 1,
             "sizes": {part_name: len(rows) for part_name, rows in splits.items()},
         }
-        write_json(folder / "manifest.json", manifest)
+        write_json(folder / "manifest.json", {**manifest, **({"notes": notes} if notes else {})})
+    if notes.get("left_out"):
+        monitor.say(said(notes["left_out"], paths.prepared(name) / "manifest.json"))
 
 
-def split(count: int, dataset: Dataset, name: str) -> dict[str, np.ndarray]:
-    """Return the rows of each part, drawn without overlap."""
-    held = dataset.validation + dataset.test
-    if held >= count:
+def checksums(raw: Path) -> dict[str, str]:
+    """Return the sha256 of each raw file by name; of many, one digest of them together."""
+    if raw.is_file():
+        return {raw.name: sha256(raw)}
+    files = sorted(path for path in raw.rglob("*") if path.is_file())
+    digests = {path.relative_to(raw).as_posix(): sha256(path) for path in files}
+    return digests if len(digests) <= LISTED else {f"{len(digests)} files": together(digests)}
+
+
+def said(left_out: Mapping[str, Any], manifest: Path) -> str:
+    """Say which files were left out, and where all of them are named."""
+    named = "; ".join(f"{name}: {why}" for name, why in list(left_out.items())[:NAMED])
+    more = f"; and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+    count = f"{len(left_out)} file{'s' if len(left_out) > 1 else ''}"
+    return f"{count} left out ({named}{more}); {manifest} names all"
+
+
+def split(
+    count: int, dataset: Dataset, name: str, official: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Return the rows of each part, drawn without overlap.
+
+    Args:
+        count: how many items there are.
+        dataset: how many are held out, and the seed.
+        name: of the data set, for errors.
+        official: rows of the official test part, whose first ones are the test part then.
+    """
+    pool = np.arange(count) if official is None else np.setdiff1d(np.arange(count), official)
+    held = dataset.validation + (dataset.test if official is None else 0)
+    if held >= len(pool):
         raise ValueError(
-            f"datasets.{name} holds out {held} of {count} items; leave some to train on"
+            f"datasets.{name} holds out {held} of {len(pool)} items; leave some to train on"
         )
-    order = np.random.default_rng(dataset.seed).permutation(count)
+    order = pool[np.random.default_rng(dataset.seed).permutation(len(pool))]
+    if official is None:
+        official, order = order[: dataset.test], order[dataset.test :]
+    if len(official) < dataset.test:
+        raise ValueError(
+            f"datasets.{name}.test is {dataset.test}; the official test part has {len(official)}"
+        )
     return {
-        "test": np.sort(order[: dataset.test]),
-        "validation": np.sort(order[dataset.test : held]),
-        "train": np.sort(order[held:]),
+        "test": np.sort(official[: dataset.test]),
+        "validation": np.sort(order[: dataset.validation]),
+        "train": np.sort(order[dataset.validation :]),
     }

@@ -66,7 +66,7 @@ class Scratch:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if kind is None and not os.environ.get("EBM_FLOW"):  # a flow removes it once DVC knows
             shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self.lock)
 
@@ -77,7 +77,7 @@ def fingerprint(inputs: Any, dependencies: Iterable[Path], code: Path) -> str:
     Args:
         inputs: the settings it reads.
         dependencies: the files and folders it reads.
-        code: the folder of the packages whose REVISIONs count: each one of `ebm`.
+        code: the folder of the packages whose REVISIONs count: each one of `ebm` and `tasks`.
     """
     total = hashlib.sha256()
     settings = inputs.model_dump(mode="json") if inputs is not None else {}
@@ -86,7 +86,7 @@ def fingerprint(inputs: Any, dependencies: Iterable[Path], code: Path) -> str:
         files = sorted(place.rglob("*")) if place.is_dir() else [place]
         for file in (f for f in files if f.is_file() and f.name != "fingerprint"):
             total.update(f"{file.relative_to(place.parent)} {sha256(file)}\n".encode())
-    for file in sorted((code / "ebm").rglob("*.py")):
+    for file in sorted(f for package in ("ebm", "tasks") for f in (code / package).rglob("*.py")):
         found = re.search(r"^REVISION = (\d+)", file.read_text(), re.M)
         if found:
             total.update(f"{file.relative_to(code)} {found[1]}\n".encode())

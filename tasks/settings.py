@@ -16,10 +16,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from ebm.datasets import loader
+from ebm.datasets import LOADERS, loader
 from ebm.fit import FitSettings
 from ebm.learn import learner_class
 from ebm.settings import Settings
+from tasks.evaluate_settings import EvaluateSettings, Reference
 
 
 class SettingsError(ValueError):
@@ -32,8 +33,21 @@ class Dataset(Settings):
     source: str = Field(description="loader in ebm/datasets")
     raw: str = Field(description="file or folder of the raw data, inside the project")
     validation: int = Field(ge=1, description="items held out to choose settings")
-    test: int = Field(ge=1, description="items held out to report")
+    test: int = Field(ge=1, description="held out to report: of the official test part, if any")
     seed: int = Field(ge=0, description="of the split")
+    options: Any = Field(
+        default=None,
+        exclude_if=lambda options: options is None,
+        description="settings of the loader, where it has any: Options of its file",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def type_the_options(cls, data: Any) -> Any:
+        """Read `options` as the settings of the source's loader."""
+        if not isinstance(data, Mapping) or data.get("source") not in LOADERS:
+            return data
+        return {**data, "options": options_of(data["source"], data.get("options"))}
 
     @field_validator("source")
     @classmethod
@@ -51,6 +65,19 @@ class Dataset(Settings):
         return raw
 
 
+def options_of(source: str, raw: Any) -> Settings | None:
+    """Return a data set's raw options read as the settings of its loader, None if it has none."""
+    kind: type[Settings] | None = loader(source).Options
+    if kind is None:
+        if raw is not None:
+            raise ValueError(f"options is {raw!r}; the source {source} has none, so leave it out")
+        return None
+    try:
+        return kind.model_validate({} if raw is None else raw)
+    except ValidationError as error:
+        raise located(error, kind, ("options",)) from error
+
+
 class TrainSettings(Settings):
     """One training stage."""
 
@@ -66,17 +93,6 @@ class SampleSettings(Settings):
     draws: int = Field(ge=1, description="independent draws, for the spread")
     keep: int = Field(ge=1, description="Langevin steps between the states pictured")
     shown: int = Field(ge=1, description="samples on the sheet")
-
-
-class EvaluateSettings(Settings):
-    """The feature network of the Frechet distance and the inception score."""
-
-    feature_epochs: int = Field(ge=1, description="passes over the training labels")
-    feature_width: int = Field(ge=2, description="number of features")
-    feature_batch: int = Field(ge=1, description="images in a step")
-    feature_rate: float = Field(
-        gt=0, description="Adam's learning rate at the start; it falls to 0"
-    )
 
 
 class ClassifySettings(Settings):
@@ -168,16 +184,26 @@ class Params(Settings):
     """The whole of params.yaml."""
 
     datasets: dict[str, Dataset]
+    references: dict[str, Reference] = {}
     experiments: dict[str, Experiment]
 
     @model_validator(mode="after")
     def check_names(self) -> "Params":
-        """Each experiment's data set exists."""
-        for name, experiment in self.experiments.items():
-            if experiment.dataset not in self.datasets:
+        """Each data set and reference that is named exists."""
+        named = {f"references.{name}": each.dataset for name, each in self.references.items()}
+        named |= {f"experiments.{name}": each.dataset for name, each in self.experiments.items()}
+        for key, dataset in named.items():
+            if dataset not in self.datasets:
                 raise ValueError(
-                    f"experiments.{name}.dataset is {experiment.dataset!r}; "
-                    f"there are {', '.join(self.datasets)}"
+                    f"{key}.dataset is {dataset!r}; there are {', '.join(self.datasets)}"
+                )
+        made = {(each.dataset, each.network) for each in self.references.values()}
+        for name, experiment in self.experiments.items():
+            wanted = (experiment.dataset, "inception")
+            if "inception" in experiment.evaluate.networks and wanted not in made:
+                raise ValueError(
+                    f"experiments.{name}.evaluate.networks has inception; references has none of "
+                    f"the data set {experiment.dataset}"
                 )
         return self
 
@@ -240,6 +266,7 @@ class ApplyInputs(Settings):
 
 INPUTS: dict[str, type[Settings]] = {
     "prepare": PrepareInputs,
+    "reference": Reference,
     "train": TrainInputs,
     "sample": SampleInputs,
     "evaluate": EvaluateInputs,
@@ -253,13 +280,15 @@ def declared(stage: str, name: str, part: str | None = None) -> list[str]:
 
     Args:
         stage: the stage, as in `python -m tasks STAGE NAME [PART]`.
-        name: the data set of fetch and prepare, the experiment of the others.
+        name: the data set of fetch and prepare, the reference, the experiment of the others.
         part: the training stage of `train`.
     """
     if stage == "fetch":
         return []
     if stage == "prepare":
         return [f"datasets.{name}"]
+    if stage == "reference":
+        return [f"references.{name}"]
     keys = [f"experiments.{name}.{field}" for field in INPUTS[stage].model_fields]
     return [f"{key}.{part}" if key.endswith(".train") else key for key in keys]
 
@@ -272,6 +301,8 @@ def inputs(params: Params, stage: str, name: str, part: str | None = None) -> An
     """
     if stage == "prepare":
         return PrepareInputs(dataset=pick(params.datasets, name, "data set"))
+    if stage == "reference":
+        return pick(params.references, name, "reference")
     experiment = pick(params.experiments, name, "experiment")
     values = {field: getattr(experiment, field) for field in INPUTS[stage].model_fields}
     if "train" in values:
@@ -285,7 +316,8 @@ def pick(table: Mapping[str, Any], name: str, what: str) -> Any:
     """Return an entry, or say what the nearest name is."""
     if name not in table:
         near = get_close_matches(name, table, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(table)}"
+        there = f"there are {', '.join(table)}" if table else "there is none"
+        hint = f"did you mean {near[0]}?" if near else there
         raise SettingsError(f"there is no {what} {name!r}; {hint}")
     return table[name]
 
@@ -349,12 +381,18 @@ def validate(content: Mapping[str, Any], source: str = "params.yaml") -> Params:
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
     except ValidationError as error:
-        raise SettingsError(f"{source}: {sentence(error.errors()[0], Params)}") from None
+        raise SettingsError(f"{source}: {sentence(telling(error), Params)}") from None
 
 
 def located(error: ValidationError, model: type[BaseModel], path: tuple[str, ...]) -> ValueError:
     """Return the first error as one sentence under a longer key."""
-    return ValueError(sentence(error.errors()[0], model, path))
+    return ValueError(sentence(telling(error), model, path))
+
+
+def telling(error: ValidationError) -> ErrorDetails:
+    """Return the error that tells most: of a misspelt key that it is unknown, not missing."""
+    found = error.errors()
+    return next((each for each in found if each["type"] == "extra_forbidden"), found[0])
 
 
 def sentence(error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] = ()) -> str:

@@ -1,5 +1,6 @@
 """What MLflow is told of a flow and of each stage, in the order in which it happens."""
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,14 @@ class Teller:
         open_store: Callable[[Path], Any],
     ) -> None:
         self.paths, self.params, self.title, self.tags = paths, params, title, tags
-        self.open_store = open_store
+        self.open_store, self.begun = open_store, time.time()
         self.store: Any = None
         self.flow = ""
 
     def open(self) -> None:
         """Open the database and the flow's run."""
         self.store = self.open_store(self.paths.root)
-        self.flow = self.store.open_run(self.title, self.tags)
+        self.flow = self.store.open_run(self.title, self.tags, None, self.begun)
 
     def start(self, job: Job) -> None:
         """Open a stage's run, with its settings."""
@@ -62,9 +63,10 @@ class Teller:
         if job.outcome not in STATUS:
             self.pictures(job, record)
             self.metrics(job)
+        if job.outcome == "Ran":
             self.model(job)
+            job.note(mlflow_run=job.run, mlflow_parent=job.parent)
         self.store.close_run(job.run, STATUS.get(str(job.outcome), "FINISHED"), job.ended)
-        job.note(mlflow_run=job.run, mlflow_parent=job.parent)
         job.forget()
 
     def last_tags(self, job: Job, record: Mapping[str, Any]) -> dict[str, str]:

@@ -120,10 +120,16 @@ class Tracker:
         self.failed |= outcome == "Failed"
         try:
             job.end(outcome)
-            job.note(prefect_run=job.tags["prefect.flow_run_id"])
+            if outcome == "Ran":
+                job.note(prefect_run=job.tags["prefect.flow_run_id"])
         except (OSError, ValueError) as error:
             self.break_off(error)
         self.events.put(("end", job))
+
+    @property
+    def flow(self) -> str | None:
+        """MLflow's id of the flow's run, None where there is none yet."""
+        return (self.teller.flow or None) if self.on else None
 
     def settle(self, patience: float = PATIENCE) -> None:
         """Wait until MLflow knows all that was said, so that the records hold its ids."""

@@ -17,6 +17,8 @@ QUIET = {
     "MKL_NUM_THREADS": "1",
 }
 os.environ.update(QUIET)  # before torch starts its threads
+for switch in ("EBM_DATA", "EBM_DEBUG", "EBM_FLOW", "EBM_FORCE", "EBM_PARAMS"):
+    os.environ.pop(switch, None)
 
 import torch  # noqa: E402
 import yaml  # noqa: E402
@@ -47,7 +49,7 @@ def raw_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_params() -> dict[str, Any]:
     """The project's settings with two experiments cut down to seconds."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    names = {"multigrid-digits": "tiny", "multigrid-digits-by-grid": "tiny-by-grid"}
+    names = {"multigrid-digits-joint": "tiny", "multigrid-digits": "tiny-by-grid"}
     params["experiments"] = {
         new: cut_down(params["experiments"][old]) for old, new in names.items()
     }
@@ -62,6 +64,9 @@ def cut_down(experiment: dict[str, Any]) -> dict[str, Any]:
             grid.update(width=2, steps=2)
     experiment["threads"] = 1
     experiment["sample"] = {"count": 12, "draws": 2, "keep": 1, "shown": 4}
+    experiment["evaluate"].update(feature_epochs=1, feature_width=4)
+    experiment["classify"].update(labels=[20], draws=2, strengths=[0.01, 1.0])
+    experiment["apply"].update(images=2, completions=2)
     return experiment
 
 

@@ -4,11 +4,18 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-LOADERS = ("digits",)
+from ebm.datasets.source import Source
+
+LOADERS = ("cifar10", "digits", "faces", "fashion", "folder", "mnist")
+
+WEIGHTS = ("inception",)  # weights of networks: fetched alike, loaded by who uses them
 
 
 def loader(name: str) -> Any:
-    """Return the module that loads a source: its SOURCE and its `load(raw)`.
+    """Return the module that loads a source.
+
+    It has a SOURCE, `Options`, the settings of its own (None: it has none), and
+    `load(raw, options, tell)`, which returns `ebm.datasets.loaded.Loaded`.
 
     Raises:
         ValueError: there is none of this name.
@@ -18,3 +25,14 @@ def loader(name: str) -> Any:
         hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(LOADERS)}"
         raise ValueError(f"there is no data source {name!r}{hint}")
     return import_module(f"ebm.datasets.{name}")
+
+
+def source_of(name: str) -> Source:
+    """Return where a data set or a network's weights come from.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    module = import_module(f"ebm.datasets.{name}") if name in WEIGHTS else loader(name)
+    found: Source = module.SOURCE
+    return found

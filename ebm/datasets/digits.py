@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ebm.datasets.loaded import Loaded, Tell, silent
 from ebm.datasets.source import Source
 
 REVISION = 1
+
+Options = None
 
 SOURCE = Source(
     title="Optical Recognition of Handwritten Digits (test part)",
@@ -21,7 +24,7 @@ SOURCE = Source(
 )
 
 
-def load(raw: Path) -> tuple[np.ndarray, np.ndarray]:
+def load(raw: Path, options: None = None, tell: Tell = silent) -> Loaded:
     """Return images (1797, 1, 8, 8) in [-1, 1], 17 levels, and labels (1797,) in 0..9.
 
     Args:
@@ -44,4 +47,4 @@ def load(raw: Path) -> tuple[np.ndarray, np.ndarray]:
     if not (pixels.min() >= 0 and pixels.max() <= 16) or not set(labels) <= set(range(10)):
         raise ValueError(f"{path} holds pixels beyond 0..16 or labels beyond 0..9")
     images = (pixels / 8 - 1).astype(np.float32).reshape(-1, 1, 8, 8)
-    return images, labels.astype(np.int64)
+    return Loaded(images, labels.astype(np.int64))

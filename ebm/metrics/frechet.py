@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 REVISION = 1
 
+Moments = tuple[NDArray[np.float64], NDArray[np.float64]]  # mean (D,), root (D, D)
+
 
 def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
     """Return the Frechet distance of two sets of features, in squared units of the features.
@@ -42,15 +44,19 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
             f"the sets have {first.shape[1]} and {second.shape[1]} features; "
             "both must come from one network"
         )
-    mean_a, root_a = moments(first)
-    mean_b, root_b = moments(second)
+    return between(moments(first), moments(second))
+
+
+def between(a: Moments, b: Moments) -> float:
+    """Return the Frechet distance of two sets, from their `moments`."""
+    (mean_a, root_a), (mean_b, root_b) = a, b
     shift = np.square(mean_a - mean_b).sum()
     shared = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     distance = shift + np.square(root_a).sum() + np.square(root_b).sum() - 2 * shared
     return max(0.0, float(distance))  # rounding alone can take it below 0
 
 
-def moments(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def moments(x: NDArray[np.float64]) -> Moments:
     """Return the mean, (D,), and R, (D, D), with R^T R the covariance of x: (N, D)."""
     mean = x.mean(0)
     return mean, np.asarray(np.linalg.qr((x - mean) / np.sqrt(len(x) - 1), mode="r"))

@@ -47,3 +47,30 @@ def nearest_distances(x: NDArray[np.float32], training: NDArray[np.float32]) -> 
         nearest = (norms - 2 * part @ known.T).argmin(1)
         found.append(np.square(part - known[nearest]).mean(1))  # a copy gives 0 exactly
     return np.sqrt(np.concatenate(found)) if found else np.zeros(0)
+
+
+def nearest_rows(
+    x: NDArray[np.float32], training: NDArray[np.float32], count: int
+) -> NDArray[np.int64]:
+    """Return the rows of the nearest training images of each image, nearest first, (N, count).
+
+    Args:
+        x: (N, ...), images.
+        training: (M, ...), of the same shape each.
+        count: nearest images wanted, 1 to M.
+
+    Raises:
+        ValueError: the shapes differ, or count is out of range.
+    """
+    if x.shape[1:] != training.shape[1:] or not 1 <= count <= len(training):
+        raise ValueError(
+            f"the {count} nearest of {len(training)} training images of shape "
+            f"{training.shape[1:]} are asked for images of shape {x.shape[1:]}; the shapes must be "
+            "equal, and there must be as many"
+        )
+    known = training.reshape(len(training), -1).astype(np.float64)
+    found = []
+    for image in x.reshape(len(x), -1).astype(np.float64):
+        squared = np.square(known - image).sum(1)
+        found.append(np.argsort(squared, kind="stable")[:count])
+    return np.array(found, dtype=np.int64).reshape(len(x), count)

@@ -39,16 +39,21 @@ class ConvNet(nn.Module):
         while size > 2:
             layers += [nn.Conv2d(inward, width, 4, stride=2, padding=1), nn.SiLU()]
             size, inward, width = size // 2, width, 2 * width
-        layers += [nn.Conv2d(inward, inward, 2), nn.SiLU(), nn.Flatten()]
         self.body = nn.Sequential(*layers)
+        self.top = nn.Sequential(nn.Conv2d(inward, inward, 2), nn.SiLU(), nn.Flatten())
         self.head = nn.Linear(inward, 1)
         # The layout makes chains 1.4 times faster on a CPU; torch's stubs lack this overload.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the activations under the last layer, (N, D), of x: (N, C, H, W) in [-1, 1]."""
-        return self.body(x)
+        """Return the activations of the last two layers, (N, 5 D), of x: (N, C, H, W) in [-1, 1].
+
+        The 2x2 map keeps what the last layer, shaped by one number alone, has thrown away: on
+        digits a linear classifier errs half as often on both as on the last.
+        """
+        under = self.body(x)
+        return torch.cat([under.flatten(1), self.top(under)], 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), (N,), of x: (N, C, H, W) in [-1, 1]."""
-        return self.head(self.features(x)).squeeze(1)
+        return self.head(self.top(self.body(x))).squeeze(1)

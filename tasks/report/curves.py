@@ -41,16 +41,19 @@ def read_curves(path: Path) -> dict[str, list[float]]:
     """Return the columns of a curves.csv.
 
     Raises:
-        ValueError: it holds what is not a number, or lines of different lengths.
+        ValueError: it holds no steps, what is not a number, or lines of different lengths.
         OSError: it cannot be read.
     """
     with path.open(newline="") as file:
         names, *lines = list(csv.reader(file)) or [[]]
     try:
-        columns = zip(*(map(float, line) for line in lines), strict=True)
-        return dict(zip(names, map(list, columns), strict=False))
+        columns = [list(column) for column in zip(*(map(float, s) for s in lines), strict=True)]
+        curves = dict(zip(names, columns, strict=True))
     except ValueError:
-        raise ValueError(f"{path} is no table of numbers; run its training stage again") from None
+        curves = {}
+    if "step" not in curves:
+        raise ValueError(f"{path} is no table of curves; run its training stage again")
+    return curves
 
 
 def panels(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:

@@ -110,18 +110,18 @@ def pivot(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     A rival may be in some lines only. What lies beyond the good end of the scale is not best.
     """
-    names = list(dict.fromkeys(r["of"] for row in rows for r in row["compared"]))
+    rivals = list(dict.fromkeys(r["of"] for row in rows for r in row["compared"]))
     lines = []
     for row in rows:
         values = {r["of"]: r["value"] for r in row["compared"]}
         known = [row["value"], *(r["value"] for r in row["compared"] if r["word"] not in ASIDE)]
         best = min(known) if row["better"] == "lower" else max(known)
         best = best if len(known) > 1 else None
-        found = [values.get(name) for name in names]
+        found = [values.get(name) for name in rivals]
         cells = [{"value": v, "best": v is not None and v == best} for v in found]
         lines.append({**row, "cells": cells, "best": row["value"] == best})
     held = [key for key in ("seed_figure", "goal") if any(row[key] is not None for row in rows)]
-    return {"columns": names, "lines": lines, "held": held}
+    return {"columns": rivals, "lines": lines, "held": held}
 
 
 def spread(value: float) -> str:

@@ -9,11 +9,12 @@ import yaml
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from tasks import lineage, settings
+from tasks import settings
 from tasks.artefacts import load_arrays, read_json, write_json, write_text
 from tasks.monitor import clock
 from tasks.paths import Paths
 from tasks.report import curves, figures, pictures, run
+from tasks.report.sources import sources
 from tasks.settings import Params
 
 HERE = Path(__file__).parent
@@ -91,7 +92,7 @@ class Page:
             "classify": self.application("classify", "the classifier's errors"),
             "apply": self.application("apply", "the inpainting"),
             "settings": yaml.safe_dump(self.facts["settings"], sort_keys=False, width=88),
-            "lineage": self.lineage(),
+            "lineage": sources(self.facts),
         }
         records = {record["label"]: record for record in self.facts["stages"]}
         self.need_records(records)
@@ -103,7 +104,7 @@ class Page:
             return make()
         except FileNotFoundError as error:
             why = f"{self.short(error.filename)} is not there"
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             why = f"it cannot be read: {self.short(error)}"
         again = f"ebm run {self.name} --only {stage}"
         self.missing.append({"what": what, "why": why, "command": again})
@@ -185,7 +186,7 @@ class Page:
             found = self.try_to(
                 lambda read=read: curves.panels(curves.read_curves(read)),  # type: ignore[misc]
                 f"the curves of {part}",
-                "train",
+                f"train-{part}",
             )
             if found:
                 record = records.get(part, {})
@@ -231,52 +232,8 @@ class Page:
         parts += [(s, "") for s in run.LATER if getattr(self.experiment, s) is not None]
         for stage, part in parts:
             label = f"{stage}-{part}" if part else stage
-            command = f"ebm run {self.name} --only {stage}"
+            command = f"ebm run {self.name} --only {label}"
             if label not in records and command not in done:
                 why = "it did not run on this machine, so its time and device are not known"
                 what = f"the record of {label}"
                 self.missing.append({"what": what, "why": why, "command": f"{command} --force"})
-
-    def lineage(self) -> list[dict[str, str]]:
-        """Return what the results stand on, each with the command that opens it."""
-        facts, unknown = self.facts, lineage.UNKNOWN
-        commit, data = facts["commit"], facts["data"]
-        state = {True: ", with changes not committed", False: ", clean", None: ""}[facts["dirty"]]
-        raw = self.experiment.dataset
-        rows = [
-            (
-                "git commit",
-                f"{commit}{state}",
-                f"git show --stat {commit[:12]}" if commit != unknown else "git status",
-            ),
-            (
-                f"data ({data['title'] or data['dataset']}), sha256",
-                data["sha256"],
-                f"python -m tasks prepare {raw}"
-                if data["sha256"] == unknown
-                else f"cat data/prepared/{raw}/manifest.json",
-            ),
-            ("dvc.lock, sha256", facts["dvc_lock_sha256"], "dvc status"),
-            *self.run_ids(),
-        ]
-        return [{"what": what, "value": value, "open": opened} for what, value, opened in rows]
-
-    def run_ids(self) -> list[tuple[str, str, str]]:
-        """Return the ids of MLflow and Prefect, each with the command that opens it."""
-        facts = self.facts
-        parent, flow = facts["mlflow_run"] or facts["mlflow_parent"], facts["prefect_run"]
-        environment = "MLFLOW_TRACKING_URI=sqlite:///mlflow.db"
-        return [
-            (
-                "MLflow run",
-                parent or "not tracked",
-                f"{environment} mlflow runs describe --run-id {parent}"
-                if parent
-                else "ebm dashboard",
-            ),
-            (
-                "Prefect flow run",
-                flow or "not run by the flow",
-                "ebm dashboard" if flow else f"ebm run {self.name}",
-            ),
-        ]

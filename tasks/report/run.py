@@ -39,6 +39,9 @@ def stages(params: Params, name: str) -> Iterator[Stage]:
     yield Stage("prepare", experiment.dataset)
     for part in experiment.train:
         yield Stage("train", name, part)
+    if "inception" in experiment.evaluate.networks:
+        made = params.references.items()
+        yield from (Stage("reference", k) for k, r in made if r.dataset == experiment.dataset)
     for stage in LATER:
         if getattr(experiment, stage) is not None:
             yield Stage(stage, name)
@@ -54,28 +57,35 @@ def run_facts(
     """
     experiment, flow = params.experiments[name], dict(flow or {})
     old = quietly_read(paths.results(name) / "run.json")
+    settings = {
+        **experiment.model_dump(mode="json"),
+        "data": params.datasets[experiment.dataset].model_dump(mode="json"),
+    }
     records = list(merged(name, params, paths, old))
     trained: dict[str, Any] = next((r for r in reversed(records) if r["stage"] == "train"), {})
     return {
         "experiment": name,
         "about": experiment.about,
-        "command": flow.get("command") or f"ebm run {name}",
+        "command": flow.get("command") or last_command(name, settings, old),
         "commit": lineage.commit(paths.root),
         "dirty": lineage.dirty(paths.root),
         "data": data_facts(experiment, paths),
         "device": trained.get("device"),
         "device_name": trained.get("device_name"),
         "seconds": round(sum(r.get("seconds") or 0 for r in records), 2),
-        "settings": {
-            **experiment.model_dump(mode="json"),
-            "data": params.datasets[experiment.dataset].model_dump(mode="json"),
-        },
+        "settings": settings,
         "dvc": dvc_hashes(params, name, paths),
         "dvc_lock_sha256": lineage.lock_sha256(paths.root),
         **{key: link(key, flow, records) for key in LINKS},
         "flow": flow,
         "stages": records,
     }
+
+
+def last_command(name: str, settings: Mapping[str, Any], old: Mapping[str, Any]) -> str:
+    """Return the command of the last run, if it was one of these settings, else the plain one."""
+    same = old.get("settings") == settings and old.get("command")
+    return str(same or f"ebm run {name}")
 
 
 def merged(

@@ -14,7 +14,7 @@ from tasks.paths import Paths
 from tasks.settings import SettingsError
 
 ROOT = Path(__file__).parents[2]
-NAME = "multigrid-digits"
+NAME = "multigrid-digits-joint"
 ADDRESS = f"train@{NAME}-joint"
 
 
@@ -120,7 +120,7 @@ def test_the_model_that_was_there_comes_back_when_dvc_fails(node: Path, home: Pa
     (home / "models" / NAME / "joint" / "old").touch()
     text = (home / "dvc.yaml").read_text()
     (home / "dvc.yaml").write_text(text.replace("python -m tasks train", "python -m tasks learn"))
-    with pytest.raises(ValueError, match=r"dvc\.yaml has no stage"):
+    with pytest.raises(ValueError, match=r"dvc\.yaml has no stage train"):
         adopt(NAME, brought(node, home))
     assert [p.name for p in (home / "models" / NAME / "joint").iterdir()] == ["old"]
 
@@ -129,6 +129,6 @@ def test_the_training_stage_is_asked_for_where_the_folder_does_not_name_it(
     node: Path, home: Path
 ) -> None:
     with pytest.raises(SettingsError, match="--part"):
-        adopt(f"{NAME}-by-grid", brought(node, home))
+        adopt("multigrid-digits", brought(node, home))
     with pytest.raises(SettingsError, match="grid-4"):
-        adopt(f"{NAME}-by-grid", brought(node, home / "again"), "grid-44")
+        adopt("multigrid-digits", brought(node, home / "again"), "grid-44")

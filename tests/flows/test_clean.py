@@ -55,6 +55,13 @@ def test_a_running_stage_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / ".work/live/a/train-x.json").exists()
 
 
+def test_figures_that_mlflow_has_still_to_be_told_are_kept(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / ".work/replay/a--train-x--1/").mkdir()
+    assert "figures" not in clean(Paths(tmp_path)).bytes
+    assert (tmp_path / ".work/figures/a/train-x.jsonl").exists()
+
+
 def test_sizes_are_said_in_units() -> None:
     assert [size_text(n) for n in (5, 1500, 2_500_000, 4 * 10**9)] == [
         "5 B",

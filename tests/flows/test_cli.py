@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 
 ROOT = Path(__file__).parents[2]
-NAME = "multigrid-digits"
+NAME = "multigrid-digits-joint"
 COMMANDS = (
     "list",
     "show",

@@ -1,23 +1,24 @@
 """`ebm show`: settings, stages, expected time, model."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from flows import describe
-from flows.why import Standing
+from flows.graph import Stage
 from tasks.paths import Paths
 
 STAGES = [
-    Standing("train@tiny-joint", "python -m tasks train tiny joint", ["prepare@digits"], [], []),
-    Standing("sample@tiny", "python -m tasks sample tiny", ["train@tiny-joint"], [], []),
+    Stage("train@tiny-joint", "train", "tiny", "joint", (), (), (), ""),
+    Stage("sample@tiny", "sample", "tiny", None, ("train@tiny-joint",), (), (), ""),
 ]
 
 
 @pytest.fixture
 def paths(project: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    monkeypatch.setattr(describe, "standings", lambda *_, **__: STAGES)
+    monkeypatch.setattr(describe, "stages", lambda *_: STAGES)
     return Paths(project)
 
 
@@ -46,16 +47,16 @@ def test_the_expected_time_is_the_last_measured_one_with_its_machine(paths: Path
 def test_why_says_what_runs_what_follows_and_when_nothing_would(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    changed: dict[str, list[str]] = {}
+    monkeypatch.setattr(describe, "open_repo", lambda *_: nullcontext())
+    monkeypatch.setattr(describe, "all_stages", lambda _: {s.address: s for s in STAGES})
+    monkeypatch.setattr(describe, "status", lambda *_: changed)
     assert list(describe.reasons(paths, "tiny")) == [
         "Nothing would run: all 2 stages of tiny are up to date."
     ]
-    changed = [
-        STAGES[0]._replace(reasons=["seed: 0 -> 1"]),
-        STAGES[1]._replace(follows=["train@tiny-joint"]),
-    ]
-    monkeypatch.setattr(describe, "standings", lambda *_, **__: changed)
+    changed["train@tiny-joint"] = ["setting `seed`: 0 -> 1"]
     assert list(describe.reasons(paths, "tiny")) == [
         "train@tiny-joint would run:",
-        "  seed: 0 -> 1",
-        "sample@tiny would follow train@tiny-joint, if that changes",
+        "  setting `seed`: 0 -> 1",
+        "sample@tiny would run if train@tiny-joint gives something new",
     ]

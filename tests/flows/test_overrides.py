@@ -11,7 +11,7 @@ from tasks import settings
 from tasks.paths import Paths
 
 ROOT = Path(__file__).parents[2]
-NAME = "multigrid-digits"
+NAME = "multigrid-digits-joint"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,11 @@ def test_keep_changes_one_number_and_leaves_comments_and_layout(tmp_path: Path) 
 def test_the_real_settings_survive_rewriting_byte_for_byte() -> None:
     text = (ROOT / "params.yaml").read_text()
     assert changed(text, {}) == text
+
+
+def test_a_file_with_the_other_way_of_writing_lists_keeps_it() -> None:
+    text = "a:\n- 1  # one\n- 2\nb:\n  c:\n  - {d: null}\n"
+    assert changed(text, {"b.c.0.d": 3}) == text.replace("null", "3")
 
 
 def test_keep_refuses_a_value_that_is_no_longer_right(tmp_path: Path) -> None:

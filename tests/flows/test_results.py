@@ -11,7 +11,7 @@ from flows import results
 from tasks.paths import Paths
 
 ROOT = Path(__file__).parents[2]
-NAME = "multigrid-digits"
+NAME = "multigrid-digits-joint"
 LABELS = ("train-joint", "sample", "evaluate", "classify", "apply")
 
 
@@ -90,7 +90,7 @@ def test_results_have_exactly_the_promised_keys(paths: Paths) -> None:
 def test_results_of_one_experiment_only(paths: Paths) -> None:
     leave(paths.results(NAME) / "metrics.json", {"metrics": [{"metric": "m", "value": 1.0}]})
     assert len(results.result_rows(paths, [NAME])) == 1
-    assert results.result_rows(paths, [f"{NAME}-by-grid"]) == []
+    assert results.result_rows(paths, ["multigrid-digits"]) == []
     with pytest.raises(ValueError, match=f"did you mean {NAME}"):
         results.result_rows(paths, ["multigrid-digit"])
 
@@ -115,3 +115,19 @@ def test_a_wrong_settings_file_is_said(paths: Paths) -> None:
     paths.params.write_text("a: [")
     with pytest.raises(ValueError, match="not YAML"):
         results.list_rows(paths)
+
+
+def test_metrics_that_the_settings_ask_for_are_expected_by_their_names() -> None:
+    asked = {
+        "networks": ["pixels", "inception"],
+        "fid": True,
+        "precision_recall": {"neighbours": 3},
+        "one_nn": True,
+    }
+    experiment = {"dataset": "faces", "sample": {"count": 3000}, "evaluate": asked}
+    assert results.expected(experiment) == [
+        "nearest_training",
+        "fid_3000",
+        *("precision_pixels8", "recall_pixels8", "one_nn_accuracy_pixels8"),
+        *("precision_inception", "recall_inception", "one_nn_accuracy_inception"),
+    ]

@@ -1,11 +1,17 @@
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
 
-from tasks import evaluate
-from tasks.artefacts import save_arrays, write_json
+from ebm.metrics.features import STANDARD
+from tasks import evaluate, judges, reference
+from tasks.artefacts import load_arrays, read_json, save_arrays, write_json
+from tasks.evaluate_settings import EvaluateSettings, Reference
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.settings import EvaluateInputs
@@ -55,7 +61,7 @@ def run(paths: Paths, **changes: object) -> dict[str, dict]:
     inputs = EvaluateInputs.model_validate({**INPUTS, **changes})
     evaluate.run("trial", None, inputs, paths, Monitor(paths, "evaluate", "trial"))
     written = json.loads((paths.results("trial") / "metrics.json").read_text())
-    assert written["experiment"] == "trial" and "% of the 40 test images" in written["protocol"]
+    assert written["experiment"] == "trial" and "Values are means" in written["protocol"]
     metrics = {row["metric"]: row for row in written["metrics"]}
     for row in written["compared"]:
         metrics[row["metric"]][row["of"]] = row["value"]
@@ -93,6 +99,183 @@ def test_same_inputs_give_the_same_bytes_with_six_digits(tmp_path: Path) -> None
     assert (paths.results("trial") / "metrics.json").read_bytes() == first
     for row in json.loads(first)["metrics"]:
         assert row["value"] == float(f"{row['value']:.6g}")
+
+
+MORE = {
+    "kid": {"subsets": 5, "size": 20},
+    "precision_recall": {"neighbours": 3},
+    "one_nn": True,
+}
+KINDS = ("kid", "precision", "recall", "one_nn_accuracy")
+
+
+def asking(**more: object) -> dict:
+    return {"evaluate": {**INPUTS["evaluate"], **MORE, **more}}
+
+
+def test_what_is_asked_for_comes_after_what_is_always_measured(tmp_path: Path) -> None:
+    paths = project(tmp_path, np.stack([bars(40, 2)["x"], bars(40, 3)["x"]]))
+    always = run(paths)
+    metrics = run(paths, **asking(networks=["cnn", "pixels"]))
+    added = [f"{kind}_{network}" for network in ("bars_cnn4", "pixels8") for kind in KINDS]
+    assert list(always) == ["frechet_bars_cnn4", "inception_score_bars_cnn4", "nearest_training"]
+    assert sorted(metrics) == sorted([*always, *added])
+    assert {name: metrics[name] for name in always} == always
+
+
+def test_real_images_as_samples_score_near_the_training_images(tmp_path: Path) -> None:
+    paths = project(tmp_path, np.stack([bars(40, 2)["x"], bars(40, 3)["x"]]))
+    metrics = run(paths, **asking(networks=["cnn", "pixels"]))
+    for network in ("bars_cnn4", "pixels8"):
+        kid, one_nn = metrics[f"kid_{network}"], metrics[f"one_nn_accuracy_{network}"]
+        assert abs(kid["value"]) < 0.2 * kid["ceiling"] and abs(kid["floor"]) < 0.2 * kid["ceiling"]
+        assert abs(one_nn["value"] - 0.5) < 0.2 < one_nn["ceiling"] - 0.5
+        for kind in ("precision", "recall"):
+            found = metrics[f"{kind}_{network}"]
+            assert found["value"] > 0.6 < found["ceiling"] and found["floor"] < 0.3, kind
+    assert metrics["kid_pixels8"]["coarser grid, upsampled"] > 0
+
+
+def test_unlabelled_pictures_are_measured_without_a_classifier(tmp_path: Path) -> None:
+    paths = project(tmp_path, bars(30, 2)["x"][None])
+    inputs = EvaluateInputs.model_validate({**INPUTS, "evaluate": {"networks": []}})
+    evaluate.run("trial", None, inputs, paths, Monitor(paths, "evaluate", "trial"))
+    written = json.loads((paths.results("trial") / "metrics.json").read_text())
+    assert [row["metric"] for row in written["metrics"]] == ["nearest_training"]
+
+
+def test_picture_shows_each_sample_above_its_nearest_training_images(tmp_path: Path) -> None:
+    train = bars(90, 0)["x"]
+    samples = np.concatenate([bars(5, 2)["x"], train[40:41]])
+    paths = project(tmp_path, samples[None])
+    run(paths)
+    pixels = np.asarray(Image.open(paths.results("trial") / "evaluate" / "nearest.png"))
+    cell = pixels.shape[1] // 6
+    assert pixels.shape[0] // cell == 1 + evaluate.BELOW
+    copy, below = (pixels[2 + row * cell : row * cell + cell - 2, 2 : cell - 2] for row in (0, 1))
+    assert (copy == below).all()  # the copy comes first
+    assert (pixels[:cell, cell:] != pixels[cell : 2 * cell, cell:]).any()
+
+
+# Inception, played by a network of one layer
+
+
+def with_reference(paths: Paths, train: int, test: int, standard: bool = False) -> None:
+    """Write the data set's reference by a scripted network of 4 features."""
+    path = paths.root / "own.pt"
+    torch.jit.script(Tiny()).save(str(path))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    inputs = Reference(
+        dataset="bars", network="inception", weights="own.pt", sha256=digest, images=train,
+        device="cpu", threads=1,
+    )  # fmt: skip
+    reference.run("bars-own", None, inputs, paths, Monitor(paths, "reference", "bars-own"))
+    assert read_json(paths.reference("bars", "inception") / "manifest.json")["images"] == {
+        "train": train,
+        "test": test,
+    }
+
+
+class Tiny(nn.Module):
+    """Brightness of the four quarters."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(x[:, :1], 2).flatten(1)
+
+
+def test_reference_holds_the_features_of_real_images_and_who_made_them(tmp_path: Path) -> None:
+    paths = project(tmp_path, bars(30, 2)["x"][None])
+    with_reference(paths, 50, 40)
+    folder = paths.reference("bars", "inception")
+    kept, manifest = load_arrays(folder / "features.npz"), read_json(folder / "manifest.json")
+    assert kept["train"].shape == (50, 4) and kept["train"].dtype == np.float32
+    rows = np.arange(50) * 90 // 50
+    expected = bars(90, 0)["x"][rows].reshape(50, 2, 4, 2, 4).mean((2, 4)).reshape(50, 4)
+    assert kept["train"] == pytest.approx((expected + 1) * 127.5 / 128 - 1, abs=0.02)
+    assert manifest["weights"] == "own.pt" and len(manifest["sha256"]) == 64
+    assert manifest["network"] == f"inception_{manifest['sha256'][:8]}"
+
+
+def test_samples_are_measured_by_the_network_that_made_the_reference(tmp_path: Path) -> None:
+    paths = project(tmp_path, np.stack([bars(40, 2)["x"], bars(40, 3)["x"]]))
+    with_reference(paths, 60, 40)
+    metrics = run(paths, **asking(networks=["cnn", "inception"]))
+    digest = read_json(paths.reference("bars", "inception") / "manifest.json")["sha256"]
+    own = {name: row for name, row in metrics.items() if "_inception_" in name}
+    assert sorted(own) == sorted(f"{kind}_inception_{digest[:8]}" for kind in KINDS)
+    for row in own.values():
+        assert row["floor"] is not None and row["ceiling"] is not None
+        assert "coarser grid, upsampled" not in row and "uniform noise" in row
+
+
+def test_fid_is_refused_below_2048_images_and_named_with_its_count(tmp_path: Path) -> None:
+    paths = project(tmp_path, bars(40, 2)["x"][None])
+    with_reference(paths, 60, 40)
+    with pytest.raises(ValueError, match="experiments.trial.sample.count, .* has 40 images; FID"):
+        run(paths, **asking(networks=["cnn", "inception"], fid=True))
+    asked = judges.Asked("trial", "bars", None, 2048, 0)
+    real = np.random.default_rng(0).standard_normal((2048, 2048)).astype(np.float32)
+    with pytest.raises(ValueError, match="test part of the reference of bars has 2047 images"):
+        judges.frechet(asked, {"sha256": STANDARD, "network": "inception"}, real, real[1:])
+    found = judges.frechet(asked, {"sha256": STANDARD, "network": "inception"}, real, real)
+    assert found.metric == "fid_2048" and "2048 samples to 2048 test images" in found.about
+    own = judges.frechet(asked, {"sha256": "0" * 64, "network": "inception_0"}, real, real)
+    assert own.metric == "frechet_inception_0" and not own.about.startswith("FID")
+
+
+def test_weights_that_changed_since_the_reference_are_refused(tmp_path: Path) -> None:
+    paths = project(tmp_path, bars(40, 2)["x"][None])
+    with_reference(paths, 60, 40)
+    (paths.root / "own.pt").write_bytes(b"another file")
+    with pytest.raises(ValueError, match="own.pt has the sha256"):
+        run(paths, **asking(networks=["cnn", "inception"]))
+    assert not (paths.results("trial") / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"kid": {"subsets": 2, "size": 41}}, r"trial.evaluate.kid.size needs 41 images; .* 40"),
+        ({"precision_recall": {"neighbours": 40}}, r"precision_recall.neighbours needs 41"),
+    ],
+)
+def test_settings_that_need_more_images_are_refused_by_name(
+    tmp_path: Path, more: dict, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        run(project(tmp_path, bars(50, 2)["x"][None]), **asking(**more))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"networks": ["cnn"]}, "feature_epochs is missing; the network cnn needs it"),
+        ({"networks": ["pixels"], "fid": True}, "fid needs the network inception"),
+        ({"networks": [], "one_nn": True}, "networks is empty"),
+        ({"networks": ["pixels", "pixels"]}, "may be named once"),
+    ],
+)
+def test_settings_that_lack_something_are_refused(settings: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        EvaluateSettings.model_validate(settings)
+
+
+def test_settings_left_out_are_no_part_of_the_record() -> None:
+    plain = EvaluateSettings.model_validate(INPUTS["evaluate"])
+    assert plain.model_dump(mode="json") == INPUTS["evaluate"]
+
+
+def test_progress_counts_every_image_that_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    monkeypatch.setattr(Monitor, "progress", lambda self, *step: told.append(step))
+    paths = project(tmp_path, bars(30, 2)["x"][None])
+    with_reference(paths, 50, 40)
+    told.clear()
+    run(paths, **asking(networks=["inception"]))
+    done = [step[0] for step in told]
+    assert done == sorted(done) and done[-1] == told[-1][1] == 30 * 5 + judges.SLOW * 30 * 2
 
 
 def test_gaussian_has_the_mean_and_covariance_of_the_data() -> None:

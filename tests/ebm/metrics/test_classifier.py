@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ebm.metrics.classifier import FeatureNetwork, accuracy, embed, train_classifier
+from ebm.metrics.features import extract
 
 SETTINGS = {"classes": 3, "width": 6, "epochs": 8, "batch": 16, "rate": 0.01, "seed": 5}
 
@@ -65,3 +66,9 @@ def test_labels_out_of_range_and_unequal_counts_are_refused() -> None:
         train_classifier(x, y.clamp(min=2), **{**SETTINGS, "classes": 2})
     with pytest.raises(ValueError, match="images have shape"):
         train_classifier(x, y[:4], **SETTINGS)
+
+
+def test_classifier_serves_as_a_feature_network_like_the_others(network: FeatureNetwork) -> None:
+    x = bars(30, 2)[0]
+    found = extract(network, x.numpy(), 7)
+    assert found == pytest.approx(embed(network, x)[0].numpy(), abs=1e-6)

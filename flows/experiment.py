@@ -1,0 +1,182 @@
+"""The flow: the stages of experiments, in the order of DVC's graph, each run by DVC.
+
+Order: the project is held, what a killed run left is repaired, DVC is asked once what changed, all
+is checked, and only then stages run, as tasks of a Prefect flow. Stages that do not stand on each
+other run side by side; their threads are their settings', so that never changes bits.
+
+`overrides` (--set) leave params.yaml untouched, whatever happens: the changed settings are written
+to .work/params.yaml, which DVC and the stages read in its place. dvc.lock then holds the changed
+values, and models, samples and results are of them. A later run without --set finds the values of
+params.yaml changed back: DVC restores from its run cache what it has there (data, models, metrics),
+and the cheap stages whose pictures git keeps run again. `ebm keep` writes .work/overrides.json, the
+overrides last used, into params.yaml; nothing has to run again then.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows import guard, lockfile, overrides
+from flows.environment import prepare_environment, variables
+from flows.graph import DATA, Stage, all_stages, open_repo, stages_of, status, would_run
+from flows.hold import hold, repair
+from flows.runner import Hooks, Outcome, Row, Runner, Work, interrupted
+from flows.server import server
+from tasks import settings
+from tasks.artefacts import write_text
+from tasks.paths import Paths
+from tasks.settings import Params
+
+__all__ = ["Hooks", "Outcome", "Row", "Work", "run_experiments"]
+
+
+def run_experiments(
+    names: Sequence[str],
+    only: str | None = None,
+    force: bool = False,
+    changes: Mapping[str, Any] | None = None,
+    hooks: Hooks | None = None,
+    paths: Paths | None = None,
+) -> Outcome:
+    """Run what experiments need and is not up to date; the current folder is the project's.
+
+    Where nothing is to be done, no flow is started.
+
+    Args:
+        names: experiments of params.yaml.
+        only: a stage, as `flows.graph.pick` takes it: run that alone.
+        force: run what is up to date too, and from the start.
+        changes: settings of this run by dotted key; params.yaml is not touched.
+        hooks: who is told.
+
+    Raises:
+        ValueError: a wrong setting, name or file; nothing was begun.
+        Busy: another process is at work here.
+    """
+    paths, hooks, begun = paths or Paths(), hooks or Hooks(), time.monotonic()
+    prepare_environment(paths.root)
+    params = settings.read(paths.params, changes)
+    for name in names:
+        settings.pick(params.experiments, name, "experiment")
+    with hold(paths, names) as cut_off, settings_file(paths, changes) as file:
+        for text in repair(paths, cut_off):
+            hooks.say(text)
+        work = plan(paths, params, names, only, force, file)
+        hooks.plan(work)
+        if work.reasons:
+            flow_run, rows = carry_out(Runner(paths, params, work, hooks))
+        else:
+            flow_run, rows = None, [Row(s.address, "UpToDate", 0.0, "") for s in work.stages]
+        outcome = Outcome(list(names), rows, time.monotonic() - begun, flow_run)
+        hooks.after(outcome)
+    return outcome
+
+
+@contextmanager
+def settings_file(paths: Paths, changes: Mapping[str, Any] | None) -> Iterator[Path | None]:
+    """Write the changed settings to a file of their own, for the stages of this run."""
+    if not changes:
+        yield None
+        return
+    overrides.remember(paths, changes)
+    file = paths.work / "params.yaml"
+    content = settings.override(settings.read_yaml(paths.params), changes)
+    write_text(file, yaml.safe_dump(content, sort_keys=False))
+    yield file
+
+
+def plan(
+    paths: Paths,
+    params: Params,
+    names: Sequence[str],
+    only: str | None,
+    force: bool,
+    file: Path | None,
+) -> Work:
+    """Ask DVC what changed, and check what is to be tried."""
+    with open_repo(paths, file) as repo:
+        every = all_stages(repo)
+        asked = stages_of(every, names, only)
+        reasons = would_run(asked, status(repo, paths, asked, file), force)
+    if not reasons:
+        lockfile.keep(paths)
+    tried = [s for s in asked if s.address in reasons]
+    guard.check(paths, params, every, tried, force)
+    threads = max((threads_of(params, s) for s in tried), default=1)
+    return Work(list(names), asked, reasons, threads, force, file)
+
+
+def threads_of(params: Params, stage: Stage) -> int:
+    """Return the threads that a stage computes with."""
+    experiment = params.experiments.get(stage.name)
+    return experiment.threads if experiment and stage.verb not in DATA else 1
+
+
+def carry_out(runner: Runner) -> tuple[str | None, list[Row]]:
+    """Run the stages as tasks of a Prefect flow; return its id and what became of each stage.
+
+    Raises:
+        RuntimeError: Prefect broke; what had run stands.
+        KeyboardInterrupt: a person ended it; the stages that ran are as before.
+    """
+    work = runner.work
+    told = {
+        "EBM_FLOW": "1",
+        "EBM_FORCE": "1" if work.force else None,
+        "EBM_PARAMS": str(work.params.resolve()) if work.params else None,
+    }
+    with variables(told), server(runner.paths):
+        try:
+            state = flow_of(runner)(work.names, work.force, return_state=True)
+        except Exception as error:
+            if interrupted(error):
+                raise KeyboardInterrupt from None
+            raise RuntimeError(f"Prefect could not run the flow: {error}") from error
+    if state.is_crashed():
+        raise RuntimeError(f"Prefect could not run the flow: {state.message}")
+    return runner.flow_run, runner.table()
+
+
+def flow_of(runner: Runner) -> Any:
+    """Return the Prefect flow of the work: a task a stage, each after those it stands on."""
+    from prefect import flow, task
+    from prefect.cache_policies import NO_CACHE
+    from prefect.runtime import flow_run
+    from prefect.states import Completed, Failed
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    work = runner.work
+    side_by_side: Any = ThreadPoolTaskRunner(max_workers=workers(work.threads))
+
+    @task(name="stage", cache_policy=NO_CACHE, task_run_name="{address}")
+    def run(address: str) -> Any:
+        row = runner.run(address)
+        kind = Failed if row.state == "Failed" else Completed
+        return kind(name=row.state, message=row.reason or row.address)
+
+    submit: Any = run.submit
+
+    @flow(name="experiments", flow_run_name="-".join(work.names), task_runner=side_by_side)
+    def experiments(names: list[str], force: bool) -> Any:
+        runner.flow_run = str(flow_run.id)
+        futures: dict[str, Any] = {}
+        for stage in work.stages:
+            over = [futures[up] for up in stage.upstream if up in futures]
+            futures[stage.address] = submit(stage.address, wait_for=over)
+        for future in futures.values():
+            future.wait()
+        failed = [row.address for row in runner.rows.values() if row.state == "Failed"]
+        return Failed(message=", ".join(failed)) if failed else Completed()
+
+    return experiments
+
+
+def workers(threads: int) -> int:
+    """Return how many stages fit side by side on this machine's cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // threads)

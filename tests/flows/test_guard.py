@@ -1,0 +1,183 @@
+"""What can be known to fail is said before a stage is touched; outputs outlive what fails."""
+
+import fcntl
+import os
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from ebm import checkpoint
+from flows import backup, guard
+from flows.graph import Stage
+from flows.hold import hold, repair
+from tasks.paths import Paths
+from tasks.scratch import Busy
+from tasks.settings import read
+
+STAGE = Stage("train@x", "train", "x", "one", (), (), ("models/x", "results/x.json"), "")
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A folder where the stage has run."""
+    paths = Paths(tmp_path)
+    (tmp_path / "models" / "x").mkdir(parents=True)
+    (tmp_path / "models" / "x" / "model").write_text("old")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "x.json").write_text("old")
+    return paths
+
+
+def contents(paths: Paths) -> tuple[str, str]:
+    """Return what the outputs hold."""
+    root = paths.root
+    return (root / "models/x/model").read_text(), (root / "results/x.json").read_text()
+
+
+def test_outputs_come_back_after_a_failure(paths: Paths) -> None:
+    backup.protect(paths, STAGE)
+    backup.remove(paths.root / "models" / "x")
+    backup.remove(paths.root / "results" / "x.json")
+    (paths.root / "results" / "x.json").write_text("half")
+    backup.restore(paths, backup.place(paths, STAGE))
+    assert contents(paths) == ("old", "old")
+    assert not list((paths.work / "backup").iterdir())
+
+
+def test_what_a_failed_stage_wrote_where_nothing_was_is_removed(paths: Paths) -> None:
+    backup.remove(paths.root / "models" / "x")
+    backup.protect(paths, STAGE)
+    (paths.root / "models" / "x").mkdir()
+    backup.restore(paths, backup.place(paths, STAGE))
+    assert not (paths.root / "models" / "x").exists()
+
+
+def test_outputs_that_a_kill_left_missing_come_back_at_the_next_entry(paths: Paths) -> None:
+    backup.protect(paths, STAGE)
+    backup.remove(paths.root / "models" / "x")
+    assert repair(paths, cut_off=True) == ["train@x: its outputs are back"]
+    assert contents(paths) == ("old", "old")
+    assert repair(paths, cut_off=True) == []
+
+
+def test_new_outputs_that_are_whole_stay(paths: Paths) -> None:
+    backup.protect(paths, STAGE)
+    backup.remove(paths.root / "models" / "x")
+    (paths.root / "models" / "x").mkdir()
+    (paths.root / "models" / "x" / "model").write_text("new")
+    assert repair(paths, cut_off=True) == []
+    assert contents(paths) == ("new", "old")
+    assert not list((paths.work / "backup").iterdir())
+
+
+def test_a_restoration_that_was_cut_off_is_done_again(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup.protect(paths, STAGE)
+    for out in STAGE.outs:
+        backup.remove(paths.root / out)
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "drop", lambda target: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            backup.restore(paths, backup.place(paths, STAGE))
+    backup.remove(paths.root / "models" / "x")
+    backup.recover(paths)
+    assert contents(paths) == ("old", "old")
+
+
+def test_a_cut_list_of_dvcs_readers_is_removed(paths: Paths) -> None:
+    path = paths.root / ".dvc" / "tmp" / "rwlock"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"write": {"/a"')
+    assert "cut by a kill" in repair(paths, cut_off=True)[0]
+    assert not path.exists()
+
+
+def test_one_run_at_a_time_and_the_other_is_named(paths: Paths) -> None:
+    with (
+        hold(paths, ["a"]) as cut_off,
+        pytest.raises(Busy, match=rf"process {os.getpid()} \(a, since"),
+        hold(paths, ["b"]),
+    ):
+        pass
+    assert not cut_off
+    with hold(paths, ["b"]) as cut_off:
+        assert not cut_off
+    (paths.work / "flow.lock").write_text("process 1")  # what a kill leaves
+    with hold(paths, ["c"]) as cut_off:
+        assert cut_off
+
+
+def test_a_stage_that_a_living_process_runs_is_refused(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "PATIENCE", 0.1)
+    lock = paths.work / "scratch" / "x" / "train-one" / "lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("process 77")
+    guard.idle(paths, STAGE)
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(Busy, match="train@x is already being run by process 77"):
+            guard.idle(paths, STAGE)
+    guard.idle(paths, STAGE)
+
+
+def test_a_full_disk_is_refused(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard.shutil, "disk_usage", lambda path: Usage(10, 9, 2**20))
+    with pytest.raises(ValueError, match="the disk has 1 MB free; a run needs"):
+        guard.disk(paths)
+
+
+def test_altered_source_data_is_refused(
+    raw_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "digits.csv.gz"
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / name).write_bytes((raw_digits / name).read_bytes()[:-9])
+    stage = STAGE._replace(verb="fetch", name="digits")
+    guard.source(stage)
+    monkeypatch.setenv("EBM_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match="digits.csv.gz is truncated or altered"):
+        guard.source(stage)
+
+
+def test_a_missing_file_is_named_with_the_stage_that_makes_it(paths: Paths) -> None:
+    maker = STAGE._replace(address="prepare@x", outs=("data/x",))
+    reader = STAGE._replace(deps=("data/x/train.npz",))
+    every = {s.address: s for s in (maker, reader)}
+    guard.dependencies(paths, reader, [maker, reader], every)
+    with pytest.raises(ValueError, match="reads data/x/train.npz, which is missing; run prepare@x"):
+        guard.dependencies(paths, reader, [reader], every)
+    with pytest.raises(ValueError, match="put it there"):
+        guard.dependencies(paths, reader, [reader], {})
+
+
+@pytest.mark.parametrize("content", [b"foreign", None])
+def test_a_checkpoint_that_cannot_be_read_is_named(pipeline: Path, content: bytes | None) -> None:
+    paths, params = Paths(), read(Path("params.yaml"))
+    stage = STAGE._replace(name="multigrid-digits-joint", part="joint")
+    home = paths.work / "scratch" / stage.name / stage.label
+    folder = home / guard.mark(paths, params, stage)
+    folder.mkdir(parents=True)
+    (home / "other").mkdir()
+    (home / "other" / "checkpoint.pt").write_bytes(b"of other settings, so never read")
+    guard.checkpoint(paths, params, stage)
+    checkpoint.write(folder / "checkpoint.pt", {"step": 1})
+    guard.checkpoint(paths, params, stage)
+    damaged = (folder / "checkpoint.pt").read_bytes()[:-9]
+    (folder / "checkpoint.pt").write_bytes(content or damaged)
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is .*; remove it to start afresh"):
+        guard.checkpoint(paths, params, stage)
+
+
+def test_a_gpu_stage_without_a_gpu_is_refused(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = read(Path("params.yaml"), {"experiments.multigrid-digits-joint.device": "gpu"})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    stage = STAGE._replace(name="multigrid-digits-joint", part="joint")
+    with pytest.raises(ValueError, match="train@x: device is 'gpu', and torch sees no GPU"):
+        guard.device(params, stage)

@@ -1,0 +1,201 @@
+"""`python -m tasks`: the one executor of a stage."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.__main__ import explain, main
+from tasks.scratch import Scratch
+
+
+@pytest.fixture(autouse=True)
+def no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's own process must not be bound to its parent."""
+    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda: None)
+
+
+@pytest.fixture
+def at(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny project, prepared, as the working folder."""
+    monkeypatch.chdir(project)
+    assert main(["prepare", "digits"]) == 0
+    return project
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_stages_run_one_after_the_other_and_leave_their_artefacts(at: Path) -> None:
+    assert main(["train", "tiny", "joint"]) == 0
+    assert main(["sample", "tiny"]) == 0
+    model = at / "models" / "tiny" / "joint"
+    assert sorted(p.name for p in model.iterdir()) == [
+        "curves.csv",
+        "fingerprint",
+        "model.json",
+        "model.pt",
+    ]
+    assert len((model / "curves.csv").read_text().splitlines()) == 5
+    assert (at / "samples" / "tiny" / "samples.npz").is_file()
+    assert (at / "results" / "tiny" / "samples" / "grid_8.png").is_file()
+    record = json.loads((at / ".work" / "runs" / "tiny" / "train-joint.json").read_text())
+    assert record["command"] == "python -m tasks train tiny joint"
+    assert record["settings"]["train"]["fit"]["updates"] == 4
+    assert record["threads"] == torch.get_num_threads() == 1
+    assert record["verdict"] == "healthy" and record["events"] == []
+    assert record["fingerprint"] == (model / "fingerprint").read_text().strip()
+    assert not list((at / ".work" / "live").rglob("*.json"))
+
+
+def test_same_command_gives_the_same_bytes(at: Path) -> None:
+    model = at / "models" / "tiny-by-grid"
+    parts = ["grid-2", "grid-4", "grid-8"]
+    for part in parts:
+        assert main(["train", "tiny-by-grid", part]) == 0
+    first = content(model)
+    for part in parts:
+        assert main(["train", "tiny-by-grid", part]) == 0
+    assert content(model) == first and len(first) == 12
+
+
+def test_prepared_data_have_their_splits_and_a_manifest(at: Path) -> None:
+    from tasks.artefacts import load_arrays
+
+    folder = at / "data" / "prepared" / "digits"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    sizes = {name: len(load_arrays(folder / f"{name}.npz")["y"]) for name in manifest["sizes"]}
+    assert sizes == manifest["sizes"] and sum(sizes.values()) == 1797
+    assert manifest["licence"] == "CC BY 4.0" and len(manifest["raw"]["digits.csv.gz"]) == 64
+    rows = [tuple(x.ravel()) for n in sizes for x in load_arrays(folder / f"{n}.npz")["x"]]
+    assert len(set(rows)) == 1797, "a digit is in two splits"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["train"], ["train", "tiny"], ["sample", "tiny", "joint"], ["bake", "tiny"]],
+)
+def test_wrong_arguments_are_refused_with_the_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert "python -m tasks STAGE NAME [PART]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "tinny", "joint"], "no experiment 'tinny'; did you mean tiny?"),
+        (["train", "tiny", "jiont"], "no training stage of tiny 'jiont'; did you mean joint?"),
+        (["prepare", "digts"], "no data set 'digts'; did you mean digits?"),
+        (["fetch", "digts"], "no data source 'digts'; did you mean digits?"),
+        (["sample", "tiny"], "holds no model.json"),
+        (["train", "tiny-by-grid", "grid-4"], "holds no model.json"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_sentence(
+    at: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    assert words in one_line(capsys)
+
+
+def test_damaged_data_are_refused_in_one_sentence_and_the_old_model_stays(
+    at: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "tiny", "joint"]) == 0
+    before = content(at / "models")
+    capsys.readouterr()
+    train = at / "data" / "prepared" / "digits" / "train.npz"
+    train.write_bytes(train.read_bytes()[:1000])
+    assert main(["train", "tiny", "joint"]) == 1
+    assert "train.npz cannot be read as arrays" in one_line(capsys)
+    assert content(at / "models") == before
+
+
+def test_foreign_checkpoint_is_refused_in_one_sentence(
+    at: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter = Scratch.__enter__
+
+    def with_foreign_checkpoint(self: Scratch) -> Scratch:
+        held = enter(self)
+        torch.save({"x": 1}, held.folder / "checkpoint.pt")
+        return held
+
+    monkeypatch.setattr(Scratch, "__enter__", with_foreign_checkpoint)
+    assert main(["train", "tiny", "joint"]) == 1
+    assert "checkpoint.pt is not a checkpoint of this program" in one_line(capsys)
+
+
+def test_full_disk_is_said_in_one_sentence_and_leaves_the_old_model(
+    at: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["train", "tiny", "joint"]) == 0
+    before = content(at / "models")
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    capsys.readouterr()
+    assert main(["train", "tiny", "joint"]) == 1
+    assert "the disk is full" in one_line(capsys)
+    assert content(at / "models") == before
+
+
+def test_missing_gpu_is_said_in_one_sentence(
+    at: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    text = (at / "params.yaml").read_text()
+    (at / "params.yaml").write_text(text.replace("device: cpu", "device: gpu"))
+    assert main(["train", "tiny", "joint"]) == 1
+    assert "device is 'gpu', and torch sees no GPU here" in one_line(capsys)
+
+
+def test_settings_may_come_from_another_file(at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = at / ".work" / "params.yaml"
+    other.write_text((at / "params.yaml").read_text().replace("updates: 4", "updates: 2"))
+    monkeypatch.setenv("EBM_PARAMS", str(other))
+    assert main(["train", "tiny", "joint"]) == 0
+    assert len((at / "models/tiny/joint/curves.csv").read_text().splitlines()) == 3
+
+
+def test_error_of_the_system_names_the_file() -> None:
+    assert explain(PermissionError(13, "Permission denied", "a/b")) == "a/b: Permission denied"
+    assert explain(FileNotFoundError("x holds no model.json")) == "x holds no model.json"
+
+
+def test_figures_of_a_run_that_fails_are_kept(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (at / "params.yaml").read_text()
+    (at / "params.yaml").write_text(text.replace("gap_limit: 20.0", "gap_limit: 1.0e-9"))
+    assert main(["train", "tiny", "joint"]) == 1
+    assert "diverged at iteration" in one_line(capsys)
+    assert (at / ".work" / "broken" / "tiny" / "joint.csv").read_text().startswith("step,")
+    assert not list((at / ".work" / "live").rglob("*.json"))
+
+
+def test_command_ends_with_status_1_and_no_traceback(at: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks", "sample", "nothing"],
+        cwd=at,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("sample nothing: there is no experiment 'nothing'")
+    assert "Traceback" not in done.stderr

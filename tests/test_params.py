@@ -1,0 +1,235 @@
+"""params.yaml, dvc.yaml and what the stages read agree."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from dvc.repo import Repo
+from pydantic import BaseModel
+
+from ebm.datasets import WEIGHTS, loader
+from ebm.datasets.source import sha256
+from ebm.settings import Settings
+from tasks.__main__ import main
+from tasks.settings import declared, inputs, read
+
+ROOT = Path(__file__).parents[1]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+EXPERIMENTS = PARAMS["experiments"]
+SOURCES = {dataset["source"] for dataset in PARAMS["datasets"].values()}
+FETCHED = {source for source in SOURCES if loader(source).SOURCE.files}  # the others: one's own
+FETCHED |= set(WEIGHTS)
+
+
+def stages() -> dict[str, tuple[list[str], list[str]]]:
+    """Return by DVC stage its arguments and the keys of params.yaml that it declares."""
+    with Repo(str(ROOT)) as repo:
+        return {
+            stage.addressing: (
+                stage.cmd.split()[3:],
+                [
+                    key
+                    for d in stage.params
+                    if d.fs_path.endswith("params.yaml")
+                    for key in d.params
+                ],
+            )
+            for stage in repo.index.stages
+        }
+
+
+STAGES = stages()
+Reads = set[tuple[int, str]]  # the settings that were read: object and attribute
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_loads(name: str) -> None:
+    params = read(ROOT / "params.yaml")
+    for part in EXPERIMENTS[name]["train"]:
+        assert inputs(params, "train", name, part).train.fit.updates > 0
+    for stage in ("sample", "evaluate"):
+        assert inputs(params, stage, name).seed == EXPERIMENTS[name]["seed"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_declares_exactly_the_settings_that_it_is_given(stage: str) -> None:
+    arguments, keys = STAGES[stage]
+    assert sorted(keys) == sorted(declared(*arguments))
+
+
+def test_every_stage_of_every_experiment_is_in_the_graph() -> None:
+    wanted = {("prepare", name) for name in PARAMS["datasets"]}
+    wanted |= {("fetch", source) for source in FETCHED}
+    wanted |= {("reference", name) for name in PARAMS["references"]}
+    for name, experiment in EXPERIMENTS.items():
+        wanted |= {("train", name, part) for part in experiment["train"]}
+        optional = [s for s in ("classify", "apply") if experiment.get(s)]
+        wanted |= {(stage, name) for stage in ["sample", "evaluate", *optional]}
+    assert {tuple(arguments) for arguments, _ in STAGES.values()} == wanted
+
+
+def test_training_table_of_the_graph_agrees_with_the_settings() -> None:
+    for key, row in GRAPH["train"]["foreach"].items():
+        experiment = EXPERIMENTS[row["name"]]
+        assert key == f"{row['name']}-{row['stage']}"
+        for field in ("dataset", "learner", "network"):
+            assert row[field] == experiment[field], f"{key}: {field}"
+        below = experiment["train"][row["stage"]]["below"]
+        data = f"data/prepared/{row['dataset']}/manifest.json"
+        assert row["over"] == (f"models/{row['name']}/{below}" if below else data)
+
+
+def test_evaluate_stands_beside_the_reference_where_the_settings_name_inception() -> None:
+    table = GRAPH["evaluate"]["foreach"]
+    assert set(table) == set(EXPERIMENTS)
+    for name, row in table.items():
+        dataset = EXPERIMENTS[name]["dataset"]
+        slow = "inception" in EXPERIMENTS[name]["evaluate"].get("networks", ())
+        beside = "reference/%s/inception" if slow else "prepared/%s/manifest.json"
+        assert row == {"dataset": dataset, "beside": f"data/{beside % dataset}"}, name
+
+
+@pytest.mark.parametrize("stage", ["classify", "apply"])
+def test_other_tables_of_the_graph_agree_with_the_settings(stage: str) -> None:
+    table = GRAPH[stage]["foreach"]
+    assert set(table) == {name for name, e in EXPERIMENTS.items() if e.get(stage)}
+    for name, row in table.items():
+        for field, value in row.items():
+            assert value == EXPERIMENTS[name][field], f"{stage}@{name}: {field}"
+
+
+def test_source_of_every_data_set_is_fetched_to_where_it_is_read() -> None:
+    assert set(GRAPH["fetch"]["foreach"]) == FETCHED
+    for dataset in PARAMS["datasets"].values():
+        if dataset["source"] in FETCHED:
+            assert dataset["raw"] == f"data/raw/{dataset['source']}"
+
+
+def test_learner_uses_the_network_that_the_experiment_names() -> None:
+    for experiment in EXPERIMENTS.values():
+        source = (ROOT / "ebm" / "learn" / f"{experiment['learner']}.py").read_text()
+        assert f"from ebm.networks.{experiment['network']} import" in source
+
+
+def test_there_are_no_anchors() -> None:
+    for file in ("params.yaml", "dvc.yaml"):
+        tokens = yaml.scan((ROOT / file).read_text())
+        marks = [t for t in tokens if isinstance(t, yaml.AnchorToken | yaml.AliasToken)]
+        assert not marks, f"{file} has an anchor at {marks[0].start_mark}"
+
+
+# Every leaf that a stage declares is read when it runs
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    """The attributes of settings that are read, as (object, name)."""
+    seen: Reads = set()
+
+    def watched(self: Any, name: str) -> Any:
+        seen.add((id(self), name))
+        return BaseModel.__getattribute__(self, name)
+
+    monkeypatch.setattr(Settings, "__getattribute__", watched, raising=False)
+    yield seen
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[int, str, str]]:
+    """Yield (object, attribute, key) of every setting below one that is not a group itself."""
+    for field in type(value).model_fields:
+        item = value.__dict__[field]
+        groups = item if isinstance(item, list) else [item]
+        if groups and all(isinstance(group, Settings) for group in groups):
+            for index, group in enumerate(groups):
+                number = f".{index}" if isinstance(item, list) else ""
+                yield from leaves(group, f"{path}{field}{number}.")
+        else:
+            yield id(value), field, path + field
+
+
+def unread(reads: Reads, *arguments: str) -> set[str]:
+    """Run a stage, and return the settings that it declares and did not read."""
+    kept: list[Any] = []
+
+    def keep(*given: Any) -> Any:
+        kept.append(inputs(*given))
+        reads.clear()  # reading them from the file does not count
+        return kept[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.settings.inputs", keep)
+        patch.setattr("tasks.__main__.die_with_parent", lambda: None)
+        main(list(arguments))
+    return {key for owner, field, key in leaves(kept[0]) if (owner, field) not in reads}
+
+
+def change(project: Path, old: str, new: str) -> None:
+    text = (project / "params.yaml").read_text()
+    assert re.search(old, text)
+    (project / "params.yaml").write_text(re.sub(old, new, text))
+
+
+@pytest.fixture
+def at(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny project, with its data, as the working folder."""
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda: None)
+    assert main(["prepare", "digits"]) == 0
+    return project
+
+
+def test_prepare_reads_every_setting_that_it_declares(at: Path, reads: Reads) -> None:
+    assert unread(reads, "prepare", "digits") == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"), [("tiny", ["joint"]), ("tiny-by-grid", ["grid-2", "grid-4"])]
+)
+def test_train_reads_every_setting_that_it_declares(
+    at: Path, name: str, parts: list[str], reads: Reads
+) -> None:
+    for part in parts[:-1]:
+        assert main(["train", name, part]) == 0
+    healthy = unread(reads, "train", name, parts[-1])
+    assert healthy <= {"train.fit.rollbacks", "train.fit.slow_down"}
+    change(at, r"gap_limit: [\d.]+", "gap_limit: 1.0e-9")
+    assert healthy & unread(reads, "train", name, parts[-1]) == set()
+
+
+@pytest.mark.parametrize("stage", ["sample", "evaluate", "classify", "apply"])
+def test_stage_reads_every_setting_that_it_declares(at: Path, stage: str, reads: Reads) -> None:
+    for before in (["train", "tiny", "joint"], ["sample", "tiny"]):
+        assert main(before) == 0
+    later = {"evaluate.fid"}  # read where networks has inception
+    assert unread(reads, stage, "tiny") <= later
+
+
+EVERYTHING = """
+      networks: [cnn, pixels, inception]
+      kid: {subsets: 2, size: 5}
+      precision_recall: {neighbours: 2}
+      one_nn: true
+"""
+REFERENCE = """
+references:
+  digits-own:
+    {dataset: digits, network: inception, weights: own.pt, sha256: SHA256, images: 9, device: cpu,
+     threads: 1}
+"""
+
+
+def test_reference_and_all_of_evaluate_read_every_setting_that_they_declare(
+    at: Path, reads: Reads
+) -> None:
+    torch.jit.script(torch.nn.AdaptiveAvgPool2d(1)).save(str(at / "own.pt"))
+    change(at, r"references: \{\}", REFERENCE.replace("SHA256", sha256(at / "own.pt")))
+    change(at, r"      feature_width: 4\n", r"\g<0>" + EVERYTHING.lstrip("\n"))
+    assert unread(reads, "reference", "digits-own") == set()
+    for before in (["train", "tiny", "joint"], ["sample", "tiny"]):
+        assert main(before) == 0
+    assert unread(reads, "evaluate", "tiny") == set()
