@@ -1,6 +1,5 @@
 """The picture of an experiment's graph in the documents: python -m flows.diagram."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIG_DFL, SIGTERM, signal
+from threading import current_thread, main_thread
 from typing import Any
 
 import yaml
@@ -164,6 +166,8 @@ def flow_of(runner: Runner) -> Any:
     @flow(name="experiments", flow_run_name="-".join(work.names), task_runner=side_by_side)
     def experiments(names: list[str], force: bool) -> Any:
         runner.flow_run = str(flow_run.id)
+        if current_thread() is main_thread():  # Prefect would wait for the trainer to end by itself
+            signal(SIGTERM, SIG_DFL)
         futures: dict[str, Any] = {}
         for stage in work.stages:
             over = [futures[up] for up in stage.upstream if up in futures]

@@ -97,7 +97,7 @@ def test_results_go_to_a_csv_file_in_the_callers_folder(
 
 @pytest.mark.parametrize("name", ["show", "why", "run", "results", "report"])
 def test_an_unknown_experiment_is_one_sentence_and_a_status(folder: Path, name: str) -> None:
-    result = call(name, "multigrid-digit")
+    result = call(name, "multigrid-digits-join")
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1

@@ -83,6 +83,14 @@ def gone(pid: int) -> bool:
     return state.startswith("Z")
 
 
+def gone_soon(pid: int) -> bool:
+    """Tell whether a process ends within some seconds: signals take their time when all is busy."""
+    until = time.monotonic() + 10
+    while not gone(pid) and time.monotonic() < until:
+        time.sleep(0.1)
+    return gone(pid)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_ctrl_c_ends_every_process_that_was_started_and_no_other(tmp_path: Path) -> None:
     first, second = ports()
@@ -101,7 +109,8 @@ def test_ctrl_c_ends_every_process_that_was_started_and_no_other(tmp_path: Path)
         )
         assert f"A: http://127.0.0.1:{first}/" in said
         for title in "AB":
-            assert all(gone(int(pid)) for pid in (tmp_path / title).read_text().split())
+            for pid in (tmp_path / title).read_text().split():
+                assert gone_soon(int(pid)), f"process {pid} of {title} lives on"
         assert bystander.poll() is None
     finally:
         bystander.kill()

@@ -123,8 +123,8 @@ def test_a_failed_stage_says_why_restores_its_outputs_and_stops_those_after(trai
     assert rows[f"train@{GRID}-grid-4"].reason == f"train {GRID} grid-4: no luck"
     assert not outcome[0].ok
     after = snapshot(Path("models"))
-    assert {p: v for p, v in after.items() if GRID in p} == {
-        p: v for p, v in before.items() if GRID in p
+    assert {p: v for p, v in after.items() if f"/{GRID}/" in p} == {
+        p: v for p, v in before.items() if f"/{GRID}/" in p
     }
     assert f"train@{GRID}-grid-4" in lock
 

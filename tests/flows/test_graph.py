@@ -40,7 +40,8 @@ def test_an_experiment_has_its_stages_and_what_they_stand_on_and_no_other(pipeli
         every = all_stages(repo)
     found = {stage.address for stage in stages_of(every, [JOINT])}
     assert {"fetch@digits", "prepare@digits", TRAIN, f"sample@{JOINT}"} <= found
-    assert not any(GRID in address for address in found)
+    assert f"sample@{GRID}" in every and not any(f"{GRID}-grid" in a for a in found)
+    assert f"sample@{GRID}" not in found
     assert [s.address for s in stages_of(every, [JOINT], "train")] == [TRAIN]
     assert [s.address for s in stages_of(every, [GRID], "train-grid-4")] == [f"train@{GRID}-grid-4"]
 

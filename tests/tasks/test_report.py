@@ -301,7 +301,7 @@ def test_cut_off_lock_file_costs_the_hashes_alone(full):
 
 def test_unknown_experiment_is_refused_and_nothing_is_written(paths):
     with pytest.raises(SettingsError, match="multigrid-digits-joint"):
-        render("multigrid-digit", paths)
+        render("multigrid-digits-join", paths)
     assert not (paths.root / "results").exists()
 
 

@@ -193,8 +193,8 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_unknown_experiment_data_set_and_part_name_the_nearest() -> None:
     params = validate(CONTENT)
-    with pytest.raises(SettingsError, match=f"'multigrid-digit'; did you mean {NAME}"):
-        inputs(params, "sample", "multigrid-digit")
+    with pytest.raises(SettingsError, match=f"'multigrid-digits-join'; did you mean {NAME}"):
+        inputs(params, "sample", "multigrid-digits-join")
     with pytest.raises(SettingsError, match="no data set 'digts'; did you mean digits"):
         inputs(params, "prepare", "digts")
     with pytest.raises(SettingsError, match="no training stage of .* 'grid-3'; did you mean grid-"):
