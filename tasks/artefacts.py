@@ -1,8 +1,10 @@
 """Artefacts are written to a temporary name and renamed: a reader never sees half of one."""
 
+import io
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,8 +60,15 @@ def read_json(path: Path) -> Any:
 
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write arrays as .npz; the same arrays give the same bytes."""
-    np.savez(path, **arrays)  # type: ignore[arg-type]
+    """Write arrays as .npz; the same arrays give the same bytes, whatever Python wrote them.
+
+    numpy's own writer leaves a mark in the archive that differs between releases of Python.
+    """
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getbuffer())
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """evaluate: measure the samples by what the settings name, beside what they must beat."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,8 @@ Figures = dict[str, dict[str, list[float]]]  # one of each draw, by metric and s
 def run(name: str, part: None, inputs: EvaluateInputs, paths: Paths, monitor: Monitor) -> None:
     """Write results/NAME/metrics.json, and nearest.png in results/NAME/evaluate."""
     data = paths.prepared(inputs.dataset)
-    train, test = load_arrays(data / "train.npz"), load_arrays(data / "test.npz")
+    held = inputs.evaluate.against
+    train, test = load_arrays(data / "train.npz"), load_arrays(data / f"{held}.npz")
     grids = finest(load_arrays(paths.samples(name) / "samples.npz"))
     draws, count = grids[0].shape[:2]
     check_counts(name, inputs, count, len(test["x"]))
@@ -44,7 +46,31 @@ def run(name: str, part: None, inputs: EvaluateInputs, paths: Paths, monitor: Mo
     with new_folder(paths.results(name) / "evaluate") as folder:
         picture(folder / "nearest.png", grids[0][0], train["x"])
     monitor.note(pictures=[str(paths.results(name) / "evaluate" / "nearest.png")])
-    write_scores(paths.results(name) / "metrics.json", name, protocol, metrics, compared)
+    told_of = naming(held)
+    write_scores(
+        paths.results(name) / "metrics.json",
+        name,
+        told_of(protocol),
+        [told_of(each) for each in metrics],
+        [told_of(each) for each in compared],
+    )
+
+
+def naming(part: str) -> Callable[[Any], Any]:
+    """Return what makes texts and rows speak of the part of the data that was held against.
+
+    The figures of one part are never named as those of the other.
+    """
+
+    def rename(told: Any) -> Any:
+        if isinstance(told, str):
+            return told.replace("test", part)
+        if part == "test":
+            return told
+        metric = {"metric": f"{told['metric']}_{part}"}
+        return {key: rename(v) if isinstance(v, str) else v for key, v in told.items()} | metric
+
+    return rename
 
 
 def choose(

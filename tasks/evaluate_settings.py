@@ -35,6 +35,10 @@ class EvaluateSettings(Settings):
     image needs no network. The rest is asked for.
     """
 
+    against: Literal["validation", "test"] = Field(
+        default="test",
+        description="the held-out part: validation to choose settings, test to report",
+    )
     feature_epochs: int | None = Field(
         default=None, ge=1, description="of cnn: passes over the training labels"
     )
@@ -64,6 +68,8 @@ class EvaluateSettings(Settings):
         for key in CLASSIFIER if "cnn" in self.networks else ():
             if getattr(self, key) is None:
                 raise ValueError(f"{key} is missing; the network cnn needs it")
+        if self.against == "validation" and "inception" in self.networks:
+            raise ValueError("against is 'validation'; inception's references are of the test part")
         if len(set(self.networks)) < len(self.networks):
             raise ValueError(f"networks is {self.networks}; each may be named once")
         if self.fid and "inception" not in self.networks:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,10 @@ def test_pickled_objects_are_not_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.array([{}], dtype=object))
     with pytest.raises(ValueError, match=r"a\.npz cannot be read"):
         load_arrays(tmp_path / "a.npz")
+
+
+def test_archive_of_arrays_holds_no_mark_of_the_release_of_python(tmp_path: Path) -> None:
+    save_arrays(tmp_path / "a.npz", x=np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        for entry in archive.infolist():
+            assert (entry.date_time, entry.extract_version) == ((1980, 1, 1, 0, 0, 0), 20)

@@ -21,6 +21,7 @@ INPUTS = {
     "threads": 1,
     "seed": 3,
     "evaluate": {
+        "against": "test",
         "feature_epochs": 6,
         "feature_width": 4,
         "feature_batch": 16,
@@ -99,6 +100,18 @@ def test_same_inputs_give_the_same_bytes_with_six_digits(tmp_path: Path) -> None
     assert (paths.results("trial") / "metrics.json").read_bytes() == first
     for row in json.loads(first)["metrics"]:
         assert row["value"] == float(f"{row['value']:.6g}")
+
+
+def test_validation_part_is_measured_alone_and_named_in_every_figure(tmp_path: Path) -> None:
+    paths = project(tmp_path, bars(50, 2)["x"][None])
+    save_arrays(paths.prepared("bars") / "validation.npz", **bars(40, 1))
+    tested = run(paths)
+    (paths.prepared("bars") / "test.npz").unlink()
+    metrics = run(paths, evaluate={**INPUTS["evaluate"], "against": "validation"})
+    assert list(metrics) == [f"{metric}_validation" for metric in tested]
+    for metric, row in tested.items():
+        assert metrics[f"{metric}_validation"]["value"] == row["value"]
+    assert "test" not in (paths.results("trial") / "metrics.json").read_text()
 
 
 MORE = {
@@ -253,6 +266,7 @@ def test_settings_that_need_more_images_are_refused_by_name(
         ({"networks": ["pixels"], "fid": True}, "fid needs the network inception"),
         ({"networks": [], "one_nn": True}, "networks is empty"),
         ({"networks": ["pixels", "pixels"]}, "may be named once"),
+        ({"networks": ["inception"], "against": "validation"}, "references are of the test part"),
     ],
 )
 def test_settings_that_lack_something_are_refused(settings: dict, words: str) -> None:
