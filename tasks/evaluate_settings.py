@@ -36,8 +36,7 @@ class EvaluateSettings(Settings):
     """
 
     against: Literal["validation", "test"] = Field(
-        default="test",
-        description="the held-out part: validation to choose settings, test to report",
+        description="the held-out part: validation to choose settings, test to report"
     )
     feature_epochs: int | None = Field(
         default=None, ge=1, description="of cnn: passes over the training labels"

@@ -151,7 +151,9 @@ def test_real_images_as_samples_score_near_the_training_images(tmp_path: Path) -
 
 def test_unlabelled_pictures_are_measured_without_a_classifier(tmp_path: Path) -> None:
     paths = project(tmp_path, bars(30, 2)["x"][None])
-    inputs = EvaluateInputs.model_validate({**INPUTS, "evaluate": {"networks": []}})
+    inputs = EvaluateInputs.model_validate(
+        {**INPUTS, "evaluate": {"against": "test", "networks": []}}
+    )
     evaluate.run("trial", None, inputs, paths, Monitor(paths, "evaluate", "trial"))
     written = json.loads((paths.results("trial") / "metrics.json").read_text())
     assert [row["metric"] for row in written["metrics"]] == ["nearest_training"]
@@ -271,7 +273,7 @@ def test_settings_that_need_more_images_are_refused_by_name(
 )
 def test_settings_that_lack_something_are_refused(settings: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        EvaluateSettings.model_validate(settings)
+        EvaluateSettings.model_validate({"against": "test", **settings})
 
 
 def test_settings_left_out_are_no_part_of_the_record() -> None:
