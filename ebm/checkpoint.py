@@ -11,6 +11,18 @@ import torch
 MAGIC = b"ebm checkpoint 1\n"
 
 
+class Unreadable(ValueError):
+    """A file that is no whole checkpoint.
+
+    Attributes:
+        fault: what is wrong with it, without the advice.
+    """
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"{fault}; remove it to start afresh")
+        self.fault = fault
+
+
 def write(path: Path, state: dict[str, Any]) -> None:
     """Write a tree of tensors and plain values to a file, atomically.
 
@@ -32,20 +44,20 @@ def read(path: Path) -> dict[str, Any]:
     """Return what `write` wrote, tensors on the CPU.
 
     Raises:
-        ValueError: the file is no checkpoint, or damaged.
+        Unreadable: the file is no checkpoint, or damaged.
     """
     content = path.read_bytes()
     head = len(MAGIC) + 65
     if not content.startswith(MAGIC):
-        raise ValueError(f"{path} is not a checkpoint of this program; remove it to start afresh")
+        raise Unreadable(f"{path} is not a checkpoint of this program")
     if hashlib.sha256(content[head:]).hexdigest().encode() != content[len(MAGIC) : head - 1]:
-        raise ValueError(f"checkpoint {path} is damaged; remove it to start afresh")
+        raise Unreadable(f"checkpoint {path} is damaged")
     try:
         state = torch.load(io.BytesIO(content[head:]), map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zipfile and torch each have their own
-        raise ValueError(
-            f"checkpoint {path} holds more than tensors and plain values, or none; it is not used"
+        raise Unreadable(
+            f"checkpoint {path} holds more than tensors and plain values, or none"
         ) from error
     if not isinstance(state, dict):
-        raise ValueError(f"checkpoint {path} holds {type(state).__name__}; it must hold a dict")
+        raise Unreadable(f"checkpoint {path} holds {type(state).__name__}, not a dict")
     return state

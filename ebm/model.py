@@ -78,7 +78,11 @@ def load(folder: str | Path, device: str = "cpu") -> Model:
         raise FileNotFoundError(f"{folder} holds no model.json; give a trained model's folder")
     about = read_about(folder / "model.json")
     try:
-        learner = build(about["learner"], about["stages"], read(folder / "model.pt"), device)
+        weights = read(folder / "model.pt")
+    except ValueError:
+        raise ValueError(f"{folder}/model.pt is damaged; run its training stage again") from None
+    try:
+        learner = build(about["learner"], about["stages"], weights, device)
     except ValidationError as error:
         what = error.errors()[0]
         key = ".".join(map(str, what["loc"]))

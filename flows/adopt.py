@@ -36,11 +36,13 @@ def adopt(name: str, source: Path, part: str | None = None, paths: Paths | None 
         part: the training stage; None is the only one, or the one that `source` is named after.
 
     Raises:
-        ValueError: the folder is incomplete, or was trained with other settings, data or code.
+        ValueError: the folder is missing, incomplete, or of other settings, data or code.
         Busy: the stage is being trained here, or another run is at work.
     """
     paths = paths or Paths()
     params = read(paths.params)
+    if not source.is_dir():
+        raise ValueError(f"there is no folder {source}; give models/NAME/PART, brought home")
     part = choose(params, name, source, part)
     check_files(source)
     values = inputs(params, "train", name, part)
@@ -156,7 +158,11 @@ def commit(name: str, part: str, paths: Paths) -> str:
 
 
 def keep_record(source: Path, mark: str, name: str, part: str, values: Any, paths: Paths) -> bool:
-    """Keep the run's record, if it came along; else note what is known. Tell which."""
+    """Keep the run's record, if one came along or is here; else note what is known.
+
+    Returns:
+        Whether the record has the time that the run took.
+    """
     places = [source / "run.json"]
     if len(source.resolve().parents) > 2:  # the whole project was brought home
         places.append(Paths(source.resolve().parents[2]).record("train", name, part))
@@ -164,7 +170,10 @@ def keep_record(source: Path, mark: str, name: str, part: str, values: Any, path
         record = record_of(place, mark)
         if record:
             write_json(paths.record("train", name, part), {**record, "adopted": True})
-            return True
+            return "seconds" in record
+    present = record_of(paths.record("train", name, part), mark)
+    if present:
+        return "seconds" in present
     write_json(
         paths.record("train", name, part),
         {

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from ebm.datasets import FETCHED
 from tasks.paths import Paths
+from tasks.settings import pick, read
 
 SUFFIXES = {"logs": ".log", "live": ".json", "figures": ".jsonl", "broken": ".csv"}
 
@@ -26,8 +28,14 @@ def clean(paths: Paths, names: list[str] | None = None) -> Freed:
     Results, data, models, records and what MLflow is still to be told are never touched.
 
     Args:
-        names: experiments and data sets; None is all.
+        names: experiments, data sets and references; None is all.
+
+    Raises:
+        SettingsError: there is none of a name, and none left anything.
     """
+    for name in names or []:
+        if not stages(paths, [name]):
+            known(paths, name)
     freed: dict[str, int] = {}
     running: list[str] = []
     for name, label in stages(paths, names):
@@ -38,6 +46,13 @@ def clean(paths: Paths, names: list[str] | None = None) -> Freed:
             for kind, places in files(paths, name, label).items():
                 freed[kind] = freed.get(kind, 0) + sum(remove(place) for place in places)
     return Freed({kind: size for kind, size in freed.items() if size}, running)
+
+
+def known(paths: Paths, name: str) -> None:
+    """See that params.yaml or the sources have a name."""
+    params = read(paths.params)
+    every = {**params.experiments, **params.datasets, **params.references}
+    pick({**every, **dict.fromkeys(FETCHED)}, name, "experiment or data set")
 
 
 def stages(paths: Paths, names: list[str] | None) -> list[tuple[str, str]]:

@@ -182,7 +182,10 @@ def results(
     from flows import results as rows_of
     from tasks.paths import Paths
 
-    rows = rows_of.result_rows(Paths(), [name] if name else None)
+    paths = Paths()
+    rows = rows_of.result_rows(paths, [name] if name else None)
+    for line in rows_of.warnings(paths, dict.fromkeys(row["experiment"] for row in rows)):
+        typer.echo(line, err=True)
     if csv:
         rows_of.frame(rows).to_csv(csv, index=False)
         typer.echo(f"{len(rows)} rows are in {csv}", err=True)

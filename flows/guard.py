@@ -7,12 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from flows.graph import Stage
+from tasks.artefacts import read_json
 from tasks.paths import Paths
 from tasks.scratch import Busy, fingerprint
 from tasks.settings import Params, inputs
 
 FREE = 300 * 2**20  # bytes on the disk below which no run begins; a default experiment takes 30 MB
+KEYS = {"step", "learner", "average", "order", "curves"}  # some that every checkpoint has
 PATIENCE = 5.0  # seconds that a trainer is given to end after its flow was killed
 
 
@@ -37,6 +41,8 @@ def check(
     for stage in work:
         if stage.verb == "fetch":
             source(stage)
+        if stage.verb == "prepare":
+            splits(paths, params, stage)
         dependencies(paths, stage, work, every)
         device(params, stage)
         idle(paths, stage)
@@ -60,6 +66,28 @@ def source(stage: Stage) -> None:
     from ebm.datasets.source import inspect
 
     inspect(source_of(stage.name))
+
+
+def splits(paths: Paths, params: Params, stage: Stage) -> None:
+    """Refuse to hold out more than there is, where that is known before the data are read."""
+    from tasks.prepare import checksums, split
+
+    dataset = params.datasets[stage.name]
+    items = getattr(dataset.options, "items", None)
+    if items is not None:  # of the training part; the test part is a file of its own
+        split(items + dataset.test, dataset, stage.name, np.arange(items, items + dataset.test))
+        return
+    try:
+        manifest = read_json(paths.prepared(stage.name) / "manifest.json")
+        count, digests = sum(manifest["sizes"].values()), manifest["raw"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    try:
+        split(count, dataset, stage.name)
+    except ValueError:
+        raw = paths.root / dataset.raw
+        if raw.exists() and checksums(raw) == digests:  # else the count is of other data
+            raise
 
 
 def dependencies(
@@ -113,7 +141,9 @@ def held(lock: Path) -> str | None:
 
 
 def checkpoint(paths: Paths, params: Params, stage: Stage) -> None:
-    """Refuse a checkpoint that the stage would go on from, and cannot be read."""
+    """Refuse a checkpoint that the stage would go on from, and that is damaged or another run's."""
+    if stage.verb != "train":
+        return
     home = paths.work / "scratch" / stage.name / stage.label
     left = list(home.glob("*/checkpoint.pt"))
     if not left:
@@ -121,8 +151,17 @@ def checkpoint(paths: Paths, params: Params, stage: Stage) -> None:
     from ebm import checkpoint as checkpoints
 
     mine = home / mark(paths, params, stage) / "checkpoint.pt"
-    if mine in left:
-        checkpoints.read(mine)
+    if mine not in left:
+        return
+    advice = f"`ebm clean {stage.name}` removes it"
+    try:
+        state = checkpoints.read(mine)
+    except checkpoints.Unreadable as error:
+        raise ValueError(f"{error.fault}; {advice}") from None
+    fit = inputs(params, "train", stage.name, stage.part).train.fit
+    step = state.get("step")
+    if not set(state) >= KEYS or not isinstance(step, int) or not 0 <= step <= fit.updates:
+        raise ValueError(f"checkpoint {mine} belongs to another run; {advice}")
 
 
 def mark(paths: Paths, params: Params, stage: Stage) -> str:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from rich.table import Table
 
+from tasks.measured import FILES, checksums, strangers
 from tasks.paths import Paths
 
 if TYPE_CHECKING:
     import pandas
 
-FILES = ("metrics.json", "classify.json", "apply.json")
+ORIGIN = ("device", "seconds", "commit", "command")
 LATER = ("sample", "evaluate", "classify", "apply")
 COLUMNS = (
     "experiment",
@@ -133,8 +134,12 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
 
 def metrics(paths: Paths, name: str) -> list[dict[str, Any]]:
     """Return the metric rows of an experiment's results, file after file."""
-    files = [paths.results(name) / file for file in FILES]
-    return [row for file in files for row in load(file).get("metrics", [])]
+    return [row for file in FILES for row in file_rows(paths, name, file)]
+
+
+def file_rows(paths: Paths, name: str, file: str) -> list[dict[str, Any]]:
+    """Return the metric rows of one file of an experiment's results."""
+    return list(load(paths.results(name) / file).get("metrics", []))
 
 
 def stage_records(
@@ -185,10 +190,12 @@ def result_rows(paths: Paths, names: Iterable[str] | None = None) -> list[dict[s
             **goal(experiment, row["metric"]),
             "samples": row.get("samples"),
             "seeds": row.get("seeds"),
-            **run_facts(paths, name),
+            **facts[file],
         }
         for name, experiment in chosen.items()
-        for row in metrics(paths, name)
+        for facts in [run_facts(paths, name)]
+        for file in FILES
+        for row in file_rows(paths, name, file)
     ]
 
 
@@ -198,10 +205,24 @@ def goal(experiment: Mapping[str, Any], metric: str) -> dict[str, Any]:
     return {"seed_figure": given.get("seed_figure"), "goal": given.get("goal")}
 
 
-def run_facts(paths: Paths, name: str) -> dict[str, Any]:
-    """Return where the numbers come from."""
-    run = load(paths.results(name) / "run.json")
-    return {key: run.get(key) for key in ("device", "seconds", "commit", "command")}
+def run_facts(paths: Paths, name: str) -> dict[str, dict[str, Any]]:
+    """Return where the numbers of each file come from; nothing where run.json is of others."""
+    run, other = load(paths.results(name) / "run.json"), orphans(paths, name)
+    return {file: {k: None if file in other else run.get(k) for k in ORIGIN} for file in FILES}
+
+
+def orphans(paths: Paths, name: str) -> list[str]:
+    """Return the files of figures that the run of run.json did not leave."""
+    return strangers(load(paths.results(name) / "run.json"), checksums(paths, name))
+
+
+def warnings(paths: Paths, names: Iterable[str]) -> list[str]:
+    """Say which experiments have figures of which no complete run is known."""
+    return [
+        f"figures of {name} have no complete run behind them; run ebm run {name}"
+        for name in names
+        if orphans(paths, name)
+    ]
 
 
 def frame(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":

@@ -5,7 +5,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,7 +16,7 @@ from rich.table import Table
 from flows import overrides, results
 from flows.display import Display
 from flows.experiment import Hooks, Outcome, Row, run_experiments
-from flows.graph import Stage
+from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_run
 from tasks import settings
 from tasks.monitor import clock
 from tasks.paths import Paths
@@ -65,6 +65,7 @@ def run_tracked(
     for name in asked.names:
         settings.pick(params.experiments, name, "experiment")
     pages: dict[str, Path] = {}
+    behind: dict[str, list[str]] = {}
     with (
         stoppable(),
         Display(paths) as display,
@@ -82,15 +83,20 @@ def run_tracked(
         def after(outcome: Outcome) -> None:
             tracker.close()  # so that the reports know MLflow's ids
             flow = facts(asked, outcome, tracker.flow, values)
-            pages.update(reports(paths, outcome, flow))
+            if outcome.ok and asked.only:
+                behind.update(left_behind(paths, outcome.names, values))
+            pages.update(reports(paths, outcome, flow, behind))
 
         hooks = Hooks(display.plan, start, end, after, display.say)
         outcome = run_experiments(
             asked.names, asked.only, asked.force, values, hooks=hooks, paths=paths
         )
     conclude(paths, outcome, pages, show, say, complain)
-    if asked.only:
-        say(f"Only {asked.only} was run; `ebm why {asked.names[0]}` says what has still to follow.")
+    for name, stages in behind.items():
+        say(
+            f"the report of {name} is left as it was: {', '.join(stages)} have not followed; "
+            f"run ebm run {name}"
+        )
     return outcome.ok
 
 
@@ -125,8 +131,26 @@ def facts(
     return {"command": asked.command, **{key: value for key, value in known.items() if value}}
 
 
-def reports(paths: Paths, outcome: Outcome, flow: dict[str, Any]) -> dict[str, Path]:
-    """Render the report of each experiment, where something is new; return the pages by name."""
+def left_behind(
+    paths: Paths, names: Sequence[str], values: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Return the stages that a flow of one stage alone left out of date, by experiment."""
+    file = paths.work / "params.yaml" if values else None
+    with open_repo(paths, file) as repo:
+        every = all_stages(repo)
+        asked = {name: stages_of(every, [name]) for name in names}
+        left = {n: list(would_run(s, status(repo, paths, s, file))) for n, s in asked.items()}
+    return {name: stages for name, stages in left.items() if stages}
+
+
+def reports(
+    paths: Paths, outcome: Outcome, flow: dict[str, Any], behind: Container[str]
+) -> dict[str, Path]:
+    """Render the report of each experiment, where something is new; return the pages by name.
+
+    Args:
+        behind: experiments whose figures are not of this flow's settings: theirs stay.
+    """
     from tasks.report import render
 
     if not outcome.ok:
@@ -135,7 +159,9 @@ def reports(paths: Paths, outcome: Outcome, flow: dict[str, Any]) -> dict[str, P
     pages = {}
     for name in outcome.names:
         page = paths.results(name) / "report.html"
-        pages[name] = render(name, paths, flow) if new or not page.is_file() else page
+        if name not in behind:
+            stale = new or not page.is_file() or results.orphans(paths, name)
+            pages[name] = render(name, paths, flow) if stale else page
     return pages
 
 
@@ -147,17 +173,21 @@ def conclude(
     say: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> None:
-    """Show what each stage did and what was measured, and say where to look first."""
+    """Show what each stage did and what was measured, and say where to look first.
+
+    Args:
+        pages: reports by experiment; figures without one are not of this flow, so not shown.
+    """
     if any(row.state != "UpToDate" for row in outcome.rows):
         show(stage_table(outcome))
-    rows = results.result_rows(paths, outcome.names)
+    rows = results.result_rows(paths, pages)
     if rows:
         show(results.result_table(rows))
+    if pages:
+        say(f"Look first at {' and '.join(str(page.resolve()) for page in pages.values())}")
     for row in outcome.rows:
         if row.state == "Failed":
             complain(f"{row.address} failed: {row.reason}. Earlier results are as they were.")
-    if pages:
-        say(f"Look first at {' and '.join(str(page.resolve()) for page in pages.values())}")
 
 
 def stage_table(outcome: Outcome) -> Table:

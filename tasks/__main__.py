@@ -16,6 +16,7 @@ import os
 import sys
 import time
 import traceback
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,15 @@ STAGES = ("fetch", "prepare", "reference", "train", "sample", "evaluate", "class
 def main(arguments: list[str]) -> int:
     """Run the stage that the arguments name; return the exit status."""
     stage, name, part = [*arguments, "", "", ""][:3]
-    if stage not in STAGES or not name or (stage == "train") != bool(part):
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
+    if stage and stage not in STAGES:
+        near = get_close_matches(stage, STAGES, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(STAGES)}"
+        print(f"there is no stage {stage!r}; {hint}", file=sys.stderr)
+        return 2
+    if not name or (stage == "train") != bool(part):
         print(__doc__, file=sys.stderr)
         return 2
     die_with_parent()
@@ -49,6 +58,10 @@ def run(stage: str, name: str, part: str | None) -> None:
     """Run a stage in this process."""
     from tasks import settings
 
+    if stage == "fetch":
+        from tasks.fetch import wanted
+
+        wanted(name)  # a name that is wrong leaves no folder
     paths = Paths()
     params = settings.read(Path(os.environ.get("EBM_PARAMS") or paths.params))
     inputs = None if stage == "fetch" else settings.inputs(params, stage, name, part)

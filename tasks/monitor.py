@@ -19,7 +19,8 @@ class Monitor:
         self.live = paths.live(stage, name, part)
         self.file = paths.figures(stage, name, part)
         self.title = f"{name} {label(stage, part)}"
-        self.begun, self.told, self.first = time.monotonic(), 0.0, 0
+        self.begun, self.told = time.monotonic(), 0.0
+        self.first, self.since = 0, self.begun  # the work and the time when it was first told
         self.notes: dict[str, Any] = {}
         self.pending: list[str] = []
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -28,12 +29,13 @@ class Monitor:
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Tell how many of the units of work are done."""
         now = time.monotonic()
-        if not self.told:
-            self.first = max(0, done - 1)  # a resumed run starts further on
-        if done < total and now - self.told < INTERVAL:
+        if done < total and self.told and now - self.told < INTERVAL:
             return
+        if self.told and done > self.first:
+            rate = (now - self.since) / (done - self.first)
+        else:  # the first word; a resumed run starts further on, which the next one makes good
+            self.first, self.since, rate = done, now, (now - self.begun) / max(1, done)
         self.told = now
-        rate = (now - self.begun) / max(1, done - self.first)
         left = rate * (total - done)
         write_json(self.live, {"done": done, "total": total, "left": round(left, 1), "text": text})
         self.flush()

@@ -18,9 +18,10 @@ from pydantic_core import ErrorDetails
 
 from ebm.datasets import LOADERS, loader
 from ebm.fit import FitSettings
-from ebm.learn import learner_class
+from ebm.learn import inpaints, learner_class
 from ebm.settings import Settings
 from tasks.evaluate_settings import EvaluateSettings, Reference
+from tasks.once import Once, Twice
 
 
 class SettingsError(ValueError):
@@ -167,6 +168,11 @@ class Experiment(Settings):
             seen.append(stage)
         if self.final not in seen:
             raise ValueError(f"final is {self.final!r}; it must be one of {', '.join(seen)}")
+        if self.apply and not inpaints(self.learner):
+            raise ValueError(
+                f"apply is given, and the learner {self.learner} cannot inpaint: its `sample` "
+                "takes no `fixed`; leave apply out"
+            )
         return self
 
 
@@ -337,9 +343,11 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Params:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return the raw content of params.yaml."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), Loader=Once)
     except FileNotFoundError:
         raise SettingsError(f"{path} is missing; run this in the project's folder") from None
+    except Twice as error:
+        raise SettingsError(f"{path.name}, {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""

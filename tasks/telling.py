@@ -35,6 +35,7 @@ class Teller:
         self.paths, self.params, self.title, self.tags = paths, params, title, tags
         self.open_store, self.begun = open_store, time.time()
         self.store: Any = None
+        self.jobs: list[Job] = []  # of this flow
         self.flow = ""
 
     def open(self) -> None:
@@ -110,9 +111,25 @@ class Teller:
 
     def end(self, failed: bool) -> None:
         """Close the flow's run."""
-        lock = lineage.lock_sha256(self.paths.root)
-        self.store.tags(self.flow, {"dvc.lock.sha256": lock})
+        self.store.tags(self.flow, self.flow_tags())
         self.store.close_run(self.flow, "FAILED" if failed else "FINISHED")
+
+    def flow_tags(self) -> dict[str, str]:
+        """Return the tags of the flow that are known only when it has ended.
+
+        data.sha256 is the data set's checksum; of several, "NAME SHA256, NAME SHA256".
+        """
+        tags = {"dvc.lock.sha256": lineage.lock_sha256(self.paths.root)}
+        if not self.jobs:
+            return tags
+        names = sorted({self.dataset(job) for job in self.jobs})
+        found = {name: lineage.data_sha256(self.paths, name) for name in names}
+        known = {name: mark for name, mark in found.items() if mark != lineage.UNKNOWN}
+        several = ", ".join(f"{name} {mark}" for name, mark in known.items())
+        one = next(iter(known.values()), lineage.UNKNOWN)
+        tags["data.sha256"] = several if len(known) > 1 else one
+        key = "prefect.flow_run_id"
+        return {**tags, key: self.jobs[0].tags.get(key, lineage.UNKNOWN)}
 
     def replay(self, job: Job) -> None:
         """Tell a stage of an earlier flow from the start; a half-told run of it is hidden."""

@@ -109,6 +109,7 @@ class Tracker:
         except (OSError, ValueError) as error:
             return self.break_off(error)
         self.jobs[address] = job
+        self.teller.jobs.append(job)
         self.begin()
         self.events.put(("start", job))
 
@@ -190,7 +191,8 @@ class Tracker:
         for job in self.late:
             self.teller.replay(job)
         if self.late:
-            self.say(f"MLflow now knows of {len(self.late)} stages that it had missed before")
+            stages = "1 stage" if len(self.late) == 1 else f"{len(self.late)} stages"
+            self.say(f"MLflow now knows of {stages} that it had missed before")
         self.teller.end(self.failed)
 
     def attempt(self, action: Callable[..., None], *arguments: Any) -> None:

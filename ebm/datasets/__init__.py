@@ -10,6 +10,8 @@ LOADERS = ("cifar10", "digits", "faces", "fashion", "folder", "mnist")
 
 WEIGHTS = ("inception",)  # weights of networks: fetched alike, loaded by who uses them
 
+FETCHED = tuple(sorted({*LOADERS, *WEIGHTS} - {"folder"}))  # a folder's pictures are the user's own
+
 
 def loader(name: str) -> Any:
     """Return the module that loads a source.
@@ -33,6 +35,10 @@ def source_of(name: str) -> Source:
     Raises:
         ValueError: there is none of this name.
     """
-    module = import_module(f"ebm.datasets.{name}") if name in WEIGHTS else loader(name)
+    if name not in LOADERS and name not in WEIGHTS:
+        near = get_close_matches(name, FETCHED, 1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(FETCHED)}"
+        raise ValueError(f"there is no data source {name!r}{hint}")
+    module = import_module(f"ebm.datasets.{name}")
     found: Source = module.SOURCE
     return found

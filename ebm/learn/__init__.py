@@ -1,8 +1,12 @@
 """Learners by name: one algorithm, one file, named as the seed names it."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # so that names of learners are known without torch
+    from torch import Tensor, nn
 
 LEARNERS = {"multigrid": "Multigrid"}
 
@@ -18,3 +22,47 @@ def learner_class(name: str) -> Any:
         hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(LEARNERS)}"
         raise ValueError(f"there is no learner {name!r}{hint}")
     return getattr(import_module(f"ebm.learn.{name}"), LEARNERS[name])
+
+
+class Trained(Protocol):
+    """What a trained learner is to those who use it: sampling, evaluation, classifiers, reports.
+
+    What a learner is while it learns: `ebm.fit.Learner`.
+
+    Attributes:
+        networks: what was learned, averaged.
+        size: the key of the finest states that `sample` returns.
+    """
+
+    networks: "nn.Module"
+
+    @property
+    def size(self) -> int:
+        """The side of the images."""
+
+    def sample(self, seeds: Sequence[int], *, keep: int = 0) -> "dict[int, list[Tensor]]":
+        """Draw one image a seed; each depends on its own seed alone.
+
+        A learner that inpaints also takes `fixed`, (image, mask) of (N, C, H, W) each: where the
+        boolean mask is True the image stays as it is.
+
+        Args:
+            seeds: N integers.
+            keep: keep the chain's state every so many steps; 0 keeps the end alone.
+
+        Returns:
+            By size of grid, the states kept, the end last, each (N, C, size, size).
+        """
+
+    def features(self, x: "Tensor") -> "Tensor":
+        """Return learned features, (N, D), of x: (N, C, H, W) in [-1, 1]."""
+
+    def score(self, x: "Tensor") -> "Tensor":
+        """Return f(x), (N,), of x: (N, C, H, W) in [-1, 1]: high is likely."""
+
+
+def inpaints(name: str) -> bool:
+    """Tell whether the learner of this name can hold pixels while it samples."""
+    import inspect
+
+    return "fixed" in inspect.signature(learner_class(name).sample).parameters

@@ -10,9 +10,9 @@ class ConvNet(nn.Module):
     """f(x) of a square image, and the features under it.
 
     [conv 4x4 stride 2, width channels, then doubled] down to 2x2 -> conv 2x2 -> linear, with SiLU
-    between; a 2x2 image begins with a conv 3x3. Strides from the first layer, as in the paper,
-    halve the cost of a chain's step against a first layer at full size, at equal quality. No
-    normalisation: it would couple the chains of a batch.
+    between; a 2x2 image begins with a conv 3x3. With strides from the first layer, as in the paper,
+    a chain's step takes 0.6 of the time that it takes with a first layer at full size, at equal
+    quality. No normalisation: it would couple the chains of a batch.
 
     Args:
         size: side of the image in pixels, a power of two, 2 or more.
@@ -42,7 +42,7 @@ class ConvNet(nn.Module):
         self.body = nn.Sequential(*layers)
         self.top = nn.Sequential(nn.Conv2d(inward, inward, 2), nn.SiLU(), nn.Flatten())
         self.head = nn.Linear(inward, 1)
-        # The layout makes chains 1.4 times faster on a CPU; torch's stubs lack this overload.
+        # The layout makes chains faster (benchmarks/chains.py); torch's stubs lack this overload.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor) -> Tensor:

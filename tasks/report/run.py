@@ -7,10 +7,12 @@ import yaml
 
 from tasks import lineage
 from tasks.artefacts import read_json
+from tasks.measured import checksums, strangers
 from tasks.paths import Paths, label
 from tasks.settings import Experiment, Params, inputs
 
 LATER = ("sample", "evaluate", "classify", "apply")
+ORIGIN = ("command", "commit", "dirty", "device", "device_name", "seconds", "figures")
 LINKS = ("mlflow_run", "mlflow_parent", "prefect_run")  # the flow adds them to a stage's record
 
 
@@ -53,7 +55,8 @@ def run_facts(
     """Return the content of run.json.
 
     The records of stages that did not run on this machine, or whose result came from DVC's cache,
-    are kept from the run.json that is there.
+    are kept from the run.json that is there. Without a flow, so is the origin of figures that are
+    still those of that run; only a flow vouches for new ones, by their checksums in `figures`.
     """
     experiment, flow = params.experiments[name], dict(flow or {})
     old = quietly_read(paths.results(name) / "run.json")
@@ -63,16 +66,21 @@ def run_facts(
     }
     records = list(merged(name, params, paths, old))
     trained: dict[str, Any] = next((r for r in reversed(records) if r["stage"] == "train"), {})
+    found = checksums(paths, name)
+    same = not flow and old.get("settings") == settings and not strangers(old, found)
+    kept = {key: old[key] for key in ORIGIN if key in old} if same else {}
     return {
         "experiment": name,
         "about": experiment.about,
-        "command": flow.get("command") or last_command(name, settings, old),
+        "command": flow.get("command") or f"ebm run {name}",
         "commit": lineage.commit(paths.root),
         "dirty": lineage.dirty(paths.root),
         "data": data_facts(experiment, paths),
         "device": trained.get("device"),
         "device_name": trained.get("device_name"),
         "seconds": round(sum(r.get("seconds") or 0 for r in records), 2),
+        "figures": found if flow or same else {},
+        **kept,
         "settings": settings,
         "dvc": dvc_hashes(params, name, paths),
         "dvc_lock_sha256": lineage.lock_sha256(paths.root),
@@ -80,12 +88,6 @@ def run_facts(
         "flow": flow,
         "stages": records,
     }
-
-
-def last_command(name: str, settings: Mapping[str, Any], old: Mapping[str, Any]) -> str:
-    """Return the command of the last run, if it was one of these settings, else the plain one."""
-    same = old.get("settings") == settings and old.get("command")
-    return str(same or f"ebm run {name}")
 
 
 def merged(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ebm import checkpoint
-from ebm.checkpoint import MAGIC, read, write
+from ebm.checkpoint import MAGIC, Unreadable, read, write
 
 STATE = {
     "step": 3,
@@ -96,3 +96,10 @@ def test_full_disk_leaves_the_old_checkpoint(path: Path, monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="No space"):
         write(path, {"step": 4})
     assert read(path)["step"] == 3
+
+
+def test_fault_is_told_without_the_advice_too(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(Unreadable, match="damaged; remove it to start afresh") as caught:
+        read(path)
+    assert caught.value.fault == f"checkpoint {path} is damaged"

@@ -100,7 +100,7 @@ def test_damaged_description_is_refused_by_name(folder: Path, text: str) -> None
 def test_truncated_weights_are_refused_by_name(folder: Path) -> None:
     content = (folder / "model.pt").read_bytes()
     (folder / "model.pt").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"model\.pt is damaged"):
+    with pytest.raises(ValueError, match=r"model\.pt is damaged; run its training stage again"):
         load(folder)
 
 

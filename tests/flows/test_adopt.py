@@ -108,7 +108,7 @@ def test_a_damaged_model_is_refused(node: Path, home: Path) -> None:
     content = bytearray((folder / "model.pt").read_bytes())
     content[-10] ^= 1
     (folder / "model.pt").write_bytes(content)
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(ValueError, match=r"model\.pt is damaged; run its training stage again"):
         adopt(NAME, folder)
     (folder / "model.pt").unlink()
     with pytest.raises(ValueError, match=r"lacks model\.pt"):
@@ -132,3 +132,21 @@ def test_the_training_stage_is_asked_for_where_the_folder_does_not_name_it(
         adopt("multigrid-digits", brought(node, home))
     with pytest.raises(SettingsError, match="grid-4"):
         adopt("multigrid-digits", brought(node, home / "again"), "grid-44")
+
+
+def test_a_known_record_outlives_a_second_adoption_without_one(node: Path, home: Path) -> None:
+    folder = brought(node, home)
+    assert adopt(NAME, folder).record
+    place = Paths(home).record("train", NAME, "joint")
+    before = place.read_bytes()
+    (folder / "run.json").unlink()
+    assert adopt(NAME, folder).record
+    assert place.read_bytes() == before
+    place.write_text('{"fingerprint": "other", "seconds": 1}')
+    assert not adopt(NAME, folder).record
+    assert "seconds" not in json.loads(place.read_text())
+
+
+def test_a_folder_that_is_not_there_is_said_first(home: Path) -> None:
+    with pytest.raises(ValueError, match="there is no folder .*nowhere"):
+        adopt("multigrid-digits", home / "nowhere")

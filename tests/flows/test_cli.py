@@ -165,6 +165,15 @@ def test_clean_says_what_it_freed(folder: Path) -> None:
     assert not log.exists()
 
 
+def test_clean_of_an_unknown_name_is_one_sentence_and_a_status(folder: Path) -> None:
+    result = call("clean", "multigrid-digits-join")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert f"did you mean {NAME}?" in result.stderr
+    assert "nothing to remove" in call("clean", "digits").stdout
+
+
 def test_python_m_flows_is_the_same_program() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "flows", "results", "none"],

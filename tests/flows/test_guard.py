@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tasks.scratch import Busy
 from tasks.settings import read
 
 STAGE = Stage("train@x", "train", "x", "one", (), (), ("models/x", "results/x.json"), "")
+STATE = {"step": 1, "learner": {}, "average": {}, "order": 0, "curves": []}
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -165,11 +167,11 @@ def test_a_checkpoint_that_cannot_be_read_is_named(pipeline: Path, content: byte
     (home / "other").mkdir()
     (home / "other" / "checkpoint.pt").write_bytes(b"of other settings, so never read")
     guard.checkpoint(paths, params, stage)
-    checkpoint.write(folder / "checkpoint.pt", {"step": 1})
+    checkpoint.write(folder / "checkpoint.pt", STATE)
     guard.checkpoint(paths, params, stage)
     damaged = (folder / "checkpoint.pt").read_bytes()[:-9]
     (folder / "checkpoint.pt").write_bytes(content or damaged)
-    with pytest.raises(ValueError, match=r"checkpoint\.pt is .*; remove it to start afresh"):
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is .*; `ebm clean multigrid"):
         guard.checkpoint(paths, params, stage)
 
 
@@ -181,3 +183,34 @@ def test_a_gpu_stage_without_a_gpu_is_refused(
     stage = STAGE._replace(name="multigrid-digits-joint", part="joint")
     with pytest.raises(ValueError, match="train@x: device is 'gpu', and torch sees no GPU"):
         guard.device(params, stage)
+
+
+@pytest.mark.parametrize("state", [{"step": 1}, {**STATE, "step": 10**6}, {**STATE, "step": "1"}])
+def test_a_checkpoint_of_another_run_is_named(pipeline: Path, state: dict[str, Any]) -> None:
+    paths, params = Paths(), read(Path("params.yaml"))
+    stage = STAGE._replace(name="multigrid-digits-joint", part="joint")
+    home = paths.work / "scratch" / stage.name / stage.label
+    folder = home / guard.mark(paths, params, stage)
+    folder.mkdir(parents=True)
+    checkpoint.write(folder / "checkpoint.pt", state)
+    words = r"checkpoint\.pt belongs to another run; `ebm clean multigrid-digits-joint` removes it"
+    with pytest.raises(ValueError, match=words):
+        guard.checkpoint(paths, params, stage)
+
+
+def test_a_split_beyond_the_items_is_refused_where_their_number_is_known(pipeline: Path) -> None:
+    stage = STAGE._replace(verb="prepare", name="digits", part=None)
+    guard.splits(Paths(), read(Path("params.yaml")), stage)
+    params = read(Path("params.yaml"), {"datasets.digits.validation": 1500})
+    with pytest.raises(ValueError, match=r"datasets\.digits holds out 1850 of 1797 items"):
+        guard.splits(Paths(), params, stage)
+    next(Path("data/raw/digits").iterdir()).write_bytes(b"other data, of unknown number")
+    guard.splits(Paths(), params, stage)
+
+
+def test_a_validation_part_beyond_the_training_items_is_refused(pipeline: Path) -> None:
+    stage = STAGE._replace(verb="prepare", name="mnist", part=None)
+    guard.splits(Paths(), read(Path("params.yaml")), stage)
+    params = read(Path("params.yaml"), {"datasets.mnist.validation": 10**6})
+    with pytest.raises(ValueError, match=r"datasets\.mnist holds out 1000000 of"):
+        guard.splits(Paths(), params, stage)

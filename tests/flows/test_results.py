@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from flows import results
+from tasks.measured import checksums
 from tasks.paths import Paths
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +91,26 @@ def test_results_have_exactly_the_promised_keys(paths: Paths) -> None:
     assert (first["seed_figure"], first["goal"]) == (3.5, "below 3")
     assert (second["metric"], second["seed_figure"], second["goal"]) == ("error", None, None)
     assert second["commit"] is None
+
+
+def test_figures_of_which_run_json_does_not_know_have_no_origin(paths: Paths) -> None:
+    folder = paths.results(NAME)
+    for file in ("metrics", "classify"):
+        leave(folder / f"{file}.json", {"metrics": [{"metric": file, "value": 1.0}]})
+    assert len(results.warnings(paths, [NAME])) == 1
+    run = {"commit": "c0ffee", "device": "cpu", "seconds": 3.0, "command": "ebm run"}
+    leave(folder / "run.json", run)
+    assert results.warnings(paths, [NAME]) == []
+    assert {row["commit"] for row in results.result_rows(paths)} == {"c0ffee"}
+    leave(folder / "run.json", {**run, "figures": checksums(paths, NAME)})
+    assert results.warnings(paths, [NAME]) == []
+    leave(folder / "classify.json", {"metrics": [{"metric": "classify", "value": 2.0}]})
+    first, second = results.result_rows(paths)
+    assert {key: first[key] for key in run} == run
+    assert {key: second[key] for key in run} == dict.fromkeys(run)
+    assert results.warnings(paths, [NAME]) == [
+        f"figures of {NAME} have no complete run behind them; run ebm run {NAME}"
+    ]
 
 
 def test_results_of_one_experiment_only(paths: Paths) -> None:

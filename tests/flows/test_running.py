@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from flows import running
 from flows.experiment import Outcome, Row
@@ -12,6 +13,8 @@ from flows.graph import Stage
 from flows.running import Request, run_tracked
 from tasks import report
 from tasks.paths import Paths
+from tests.flows.conftest import JOINT
+from tests.flows.conftest import TRAIN as TRAIN_JOINT
 
 TRAIN = Stage("train@tiny-joint", "train", "tiny", "joint", (), (), (), "")
 
@@ -66,11 +69,24 @@ def flow_that(state: str, reason: str = "") -> Callable[..., Outcome]:
     return run
 
 
-def run(project: Path, asked: Request) -> tuple[bool, list[str], list[str]]:
+def run(
+    project: Path, asked: Request, shown: list[Any] | None = None
+) -> tuple[bool, list[str], list[str]]:
     said: list[str] = []
     complaints: list[str] = []
-    ok = run_tracked(Paths(project), asked, lambda _: None, said.append, complaints.append)
+    show = [].append if shown is None else shown.append
+    ok = run_tracked(Paths(project), asked, show, said.append, complaints.append)
     return ok, said, complaints
+
+
+def leave_figures(project: Path) -> Path:
+    """Leave figures and a report of an earlier run; return the page."""
+    folder = project / "results" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text('{"metrics": [{"metric": "m", "value": 1.5}]}')
+    (folder / "run.json").write_text('{"command": "ebm run tiny"}')
+    (folder / "report.html").touch()
+    return folder / "report.html"
 
 
 def test_a_run_is_tracked_and_then_reported_with_the_ids_of_both(
@@ -99,8 +115,11 @@ def test_a_failed_stage_is_said_and_no_report_is_rendered(
     project: Path, told: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "run_experiments", flow_that("Failed", "the disk is full"))
-    ok, said, complaints = run(project, Request(["tiny"]))
+    leave_figures(project)
+    shown: list[Any] = []
+    ok, said, complaints = run(project, Request(["tiny"], only="train"), shown)
     assert not ok
+    assert [len(table.columns) for table in shown] == [4]  # the stages alone, not the figures
     assert complaints == [
         "train@tiny-joint failed: the disk is full. Earlier results are as they were."
     ]
@@ -112,13 +131,49 @@ def test_a_page_that_is_there_is_not_rendered_again_where_nothing_ran(
     project: Path, told: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "run_experiments", flow_that("UpToDate"))
-    page = project / "results" / "tiny" / "report.html"
-    page.parent.mkdir(parents=True)
-    page.touch()
+    page = leave_figures(project)
     ok, said, _ = run(project, Request(["tiny"]))
     assert ok
     assert not any(isinstance(item, dict) for item in told)
     assert said == [f"Look first at {page}"]
+    (page.parent / "run.json").write_text('{"figures": {"metrics.json": "of another run"}}')
+    run(project, Request(["tiny"]))
+    assert {"command": "ebm run tiny"}.items() <= told[-2].items()
+
+
+def test_a_report_whose_stages_have_not_followed_is_left_as_it_was(
+    project: Path, told: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "run_experiments", flow_that("Ran"))
+    left = {"tiny": ["sample@tiny", "evaluate@tiny"]}
+    monkeypatch.setattr(running, "left_behind", lambda *_: left)
+    leave_figures(project)
+    asked, shown = Request(["tiny"], only="train", changes=("seed=5",)), []
+    ok, said, _ = run(project, asked, shown)
+    assert ok
+    assert not any(isinstance(item, dict) for item in told)
+    assert [len(table.columns) for table in shown] == [4]
+    assert said == [
+        "the report of tiny is left as it was: sample@tiny, evaluate@tiny have not followed; "
+        "run ebm run tiny"
+    ]
+    left.clear()
+    ok, said, _ = run(project, asked)
+    assert any(isinstance(item, dict) for item in told)
+    assert said[0].startswith("Look first at")
+
+
+def test_stages_left_behind_are_those_that_dvc_would_run_with_this_runs_settings(
+    trained: Path,
+) -> None:
+    later = [f"{stage}@{JOINT}" for stage in ("sample", "evaluate", "classify", "apply")]
+    assert running.left_behind(Paths(), [JOINT], {})[JOINT] == later
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["experiments"][JOINT]["train"]["joint"]["fit"]["updates"] = 13
+    Path(".work").mkdir(exist_ok=True)
+    Path(".work/params.yaml").write_text(yaml.safe_dump(content))
+    left = running.left_behind(Paths(), [JOINT], {"changed": 1})
+    assert left[JOINT] == [TRAIN_JOINT, *later]
 
 
 def test_the_command_is_the_one_to_type_again() -> None:

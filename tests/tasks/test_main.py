@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from tasks.__main__ import explain, main
 from tasks.scratch import Scratch
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -85,13 +88,35 @@ def test_prepared_data_have_their_splits_and_a_manifest(at: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["train"], ["train", "tiny"], ["sample", "tiny", "joint"], ["bake", "tiny"]],
+    [[], ["train"], ["train", "tiny"], ["sample", "tiny", "joint"]],
 )
 def test_wrong_arguments_are_refused_with_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
     assert "python -m tasks STAGE NAME [PART]" in capsys.readouterr().err
+
+
+def test_a_wrong_stage_is_one_sentence_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian", "tiny", "joint"]) == 2
+    assert one_line(capsys) == "there is no stage 'trian'; did you mean train?"
+    assert main(["xyz", "tiny"]) == 2
+    assert "there are fetch, prepare" in one_line(capsys)
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "python -m tasks STAGE NAME [PART]" in capsys.readouterr().out
+
+
+def test_an_unknown_source_leaves_nothing_and_names_what_can_be_fetched(
+    at: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    assert main(["fetch", "nope"]) == 1
+    listed = one_line(capsys).split("there are ")[1].split(", ")
+    assert sorted(listed) == sorted(graph["stages"]["fetch"]["foreach"])
+    assert not list((at / ".work").rglob("nope"))
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import yaml
 from PIL import Image
 
 from tasks.artefacts import read_json, save_arrays, write_json
+from tasks.measured import checksums, strangers
 from tasks.paths import Paths
 from tasks.report import curves, figures, pictures, render
 from tasks.report.figures import number, position, relation, summary
-from tasks.report.run import Stage
+from tasks.report.run import ORIGIN, Stage
 from tasks.settings import SettingsError, inputs, read
 
 ROOT = Path(__file__).parents[2]
@@ -254,6 +255,23 @@ def test_settings_of_one_run_are_those_of_the_page(full):
     }
     assert "seed: 41" in page_of(full, flow=flow)
     assert "--set" not in page_of(full)
+
+
+def test_a_report_written_again_keeps_the_origin_of_the_figures_and_vouches_for_no_new_ones(full):
+    place = full.results(NAME) / "run.json"
+    render(NAME, full, {"command": f"ebm run {NAME} --force"})
+    first = read_json(place)
+    assert first["figures"] == checksums(full, NAME)
+    assert sorted(first["figures"]) == ["apply.json", "classify.json", "metrics.json"]
+    record(full, Stage("train", NAME, "joint"), seconds=999.0)
+    render(NAME, full)
+    assert {key: read_json(place)[key] for key in ORIGIN} == {key: first[key] for key in ORIGIN}
+    write_json(full.results(NAME) / "metrics.json", scores({**METRIC, "value": 7.0}))
+    render(NAME, full)
+    assert read_json(place)["command"] == f"ebm run {NAME}"
+    assert strangers(read_json(place), checksums(full, NAME))
+    render(NAME, full, {"command": "ebm run"})
+    assert not strangers(read_json(place), checksums(full, NAME))
 
 
 def test_run_json_knows_the_commit_and_whether_files_differ(full):

@@ -177,6 +177,8 @@ def test_settings_are_frozen() -> None:
         ("", "params.yaml holds NoneType"),
         ("datasets: 3\nexperiments: {}\n", "datasets is 3"),
         ("datasets: {}\n", "experiments is missing"),
+        ("datasets:\n  a: 1\n  b: 2\n  a: 3\n", "params.yaml, line 4: the key a stands at line 2"),
+        ("a: {b: 1, b: 2}\n", "params.yaml, line 1: the key b stands at line 1"),
     ],
 )
 def test_file_that_holds_no_settings_is_refused(tmp_path: Path, text: str, words: str) -> None:

@@ -132,6 +132,8 @@ def test_a_stage_is_told_with_params_once_figures_and_the_tags_that_link_all_too
     assert child["tags"]["prefect.flow_run_id"] == "p-1"
     assert child["tags"]["data.sha256"] == "5a"
     assert len(child["tags"]["dvc.lock.sha256"]) == 64
+    parent = store.runs["run-0"]["tags"]
+    assert (parent["prefect.flow_run_id"], parent["data.sha256"]) == ("p-1", "5a")
     assert {"git.commit", "git.dirty", "command", "verdict"} <= child["tags"].keys()
     assert child["model"] == (paths.model(NAME, "joint"), (1, 8, 8))
     assert {run["status"] for run in store.runs.values()} == {"FINISHED"}
@@ -231,8 +233,10 @@ def test_a_stage_of_a_killed_flow_is_told_as_killed(paths: Paths) -> None:
     follow(paths, [{"step": 1, "8/gap": 0.5}])
     job = next((paths.work / "replay").glob("*/job.json"))
     job.write_text(json.dumps({**json.loads(job.read_text()), "owner": [os.getpid(), "before"]}))
-    with track(paths, store, []):
+    said: list[str] = []
+    with track(paths, store, said):
         pass
+    assert said == ["MLflow now knows of 1 stage that it had missed before"]
     assert store.removed == ["run-1"]
     assert store.runs["run-0"]["status"] == "KILLED"
     assert store.named(f"{NAME} train-joint")["status"] == "KILLED"
