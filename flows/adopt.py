@@ -12,8 +12,9 @@ from flows.graph import all_stages, open_repo
 from flows.hold import hold, repair
 from tasks.artefacts import new_folder, read_json, write_json
 from tasks.paths import Paths
+from tasks.refusals import SettingsError, pick
 from tasks.scratch import Scratch, fingerprint
-from tasks.settings import Params, SettingsError, inputs, pick, read
+from tasks.settings import Params, inputs, read
 
 FILES = ("model.json", "model.pt", "curves.csv", "fingerprint")
 CODE = Path(__file__).parents[1]

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from ebm.datasets import FETCHED
 from tasks.paths import Paths
-from tasks.settings import pick, read
+from tasks.refusals import pick
+from tasks.settings import read
 
 SUFFIXES = {"logs": ".log", "live": ".json", "figures": ".jsonl", "broken": ".csv"}
 

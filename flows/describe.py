@@ -61,7 +61,7 @@ def reasons(paths: Paths, name: str) -> Iterator[str]:
     Raises:
         ValueError: there is no such experiment, or its settings are wrong.
     """
-    from tasks.settings import pick as pick_settings
+    from tasks.refusals import pick as pick_settings
     from tasks.settings import read
 
     pick_settings(read(paths.params).experiments, name, "experiment")

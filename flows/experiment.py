@@ -31,7 +31,9 @@ from flows.runner import Hooks, Outcome, Row, Runner, Work, interrupted
 from flows.server import server
 from tasks import settings
 from tasks.artefacts import write_text
+from tasks.params_file import override, read_yaml
 from tasks.paths import Paths
+from tasks.refusals import pick
 from tasks.settings import Params
 
 __all__ = ["Hooks", "Outcome", "Row", "Work", "run_experiments"]
@@ -64,7 +66,7 @@ def run_experiments(
     prepare_environment(paths.root)
     params = settings.read(paths.params, changes)
     for name in names:
-        settings.pick(params.experiments, name, "experiment")
+        pick(params.experiments, name, "experiment")
     with hold(paths, names) as cut_off, settings_file(paths, changes) as file:
         for text in repair(paths, cut_off):
             hooks.say(text)
@@ -87,7 +89,7 @@ def settings_file(paths: Paths, changes: Mapping[str, Any] | None) -> Iterator[P
         return
     overrides.remember(paths, changes)
     file = paths.work / "params.yaml"
-    content = settings.override(settings.read_yaml(paths.params), changes)
+    content = override(read_yaml(paths.params), changes)
     write_text(file, yaml.safe_dump(content, sort_keys=False))
     yield file
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from flows import lockfile
 from flows.environment import prepare_environment
+from tasks.params_file import read_yaml
 from tasks.paths import Paths, label
-from tasks.settings import read_yaml
 
 ABSENT = "absent"
 DATA = ("fetch", "prepare", "reference")  # stages that are named after no experiment

@@ -20,6 +20,7 @@ from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_r
 from tasks import settings
 from tasks.monitor import clock
 from tasks.paths import Paths
+from tasks.refusals import pick
 from tasks.tracking import Tracker
 
 DID = ("Ran", "Restored")
@@ -63,7 +64,7 @@ def run_tracked(
     values = overrides.parse(asked.changes, asked.names)
     params = settings.read(paths.params, values)
     for name in asked.names:
-        settings.pick(params.experiments, name, "experiment")
+        pick(params.experiments, name, "experiment")
     pages: dict[str, Path] = {}
     behind: dict[str, list[str]] = {}
     with (

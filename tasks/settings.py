@@ -1,31 +1,24 @@
 """params.yaml, read once into typed, frozen settings; a stage sees only those it declares."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import (
-    BaseModel,
     Field,
     PositiveFloat,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from ebm.datasets import LOADERS, loader
 from ebm.fit import FitSettings
 from ebm.learn import inpaints, learner_class
 from ebm.settings import Settings
 from tasks.evaluate_settings import EvaluateSettings, Reference
-from tasks.once import Once, Twice
-
-
-class SettingsError(ValueError):
-    """A wrong setting: one sentence with its key, the value found and what would be right."""
+from tasks.params_file import override, read_yaml
+from tasks.refusals import SettingsError, located, pick, sentence, telling
 
 
 class Dataset(Settings):
@@ -318,16 +311,6 @@ def inputs(params: Params, stage: str, name: str, part: str | None = None) -> An
     return INPUTS[stage](**values)
 
 
-def pick(table: Mapping[str, Any], name: str, what: str) -> Any:
-    """Return an entry, or say what the nearest name is."""
-    if name not in table:
-        near = get_close_matches(name, table, 1)
-        there = f"there are {', '.join(table)}" if table else "there is none"
-        hint = f"did you mean {near[0]}?" if near else there
-        raise SettingsError(f"there is no {what} {name!r}; {hint}")
-    return table[name]
-
-
 def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Params:
     """Read params.yaml, with some keys changed.
 
@@ -340,48 +323,6 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Params:
     return validate(override(read_yaml(path), overrides or {}), path.name)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the raw content of params.yaml."""
-    try:
-        content = yaml.load(path.read_text(), Loader=Once)
-    except FileNotFoundError:
-        raise SettingsError(f"{path} is missing; run this in the project's folder") from None
-    except Twice as error:
-        raise SettingsError(f"{path.name}, {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", "unreadable")
-        raise SettingsError(f"{path.name} is not YAML{line}: {problem}") from None
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path.name} holds {type(content).__name__}; it must hold keys")
-    return content
-
-
-def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content with values changed by dotted key (list items by their number)."""
-    import copy
-
-    content = copy.deepcopy(content)
-    for key, value in changes.items():
-        *path, last = key.split(".")
-        place: Any = content
-        for index, name in enumerate([*path, last]):
-            step: str | int = name
-            if isinstance(place, list) and name.isdigit() and int(name) < len(place):
-                step = int(name)
-            elif not isinstance(place, dict) or step not in place:
-                there = list(place) if isinstance(place, dict) else []
-                near = get_close_matches(name, map(str, there), 1)
-                hint = f"; did you mean {'.'.join([*path[:index], *near])}?" if near else ""
-                raise SettingsError(f"params.yaml has no key {key}{hint}")
-            if index == len(path):
-                place[step] = value
-            else:
-                place = place[step]
-    return content
-
-
 def validate(content: Mapping[str, Any], source: str = "params.yaml") -> Params:
     """Read raw content into typed settings."""
     try:
@@ -390,54 +331,3 @@ def validate(content: Mapping[str, Any], source: str = "params.yaml") -> Params:
         raise SettingsError(f"{source}: {error}") from None
     except ValidationError as error:
         raise SettingsError(f"{source}: {sentence(telling(error), Params)}") from None
-
-
-def located(error: ValidationError, model: type[BaseModel], path: tuple[str, ...]) -> ValueError:
-    """Return the first error as one sentence under a longer key."""
-    return ValueError(sentence(telling(error), model, path))
-
-
-def telling(error: ValidationError) -> ErrorDetails:
-    """Return the error that tells most: of a misspelt key that it is unknown, not missing."""
-    found = error.errors()
-    return next((each for each in found if each["type"] == "extra_forbidden"), found[0])
-
-
-def sentence(error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] = ()) -> str:
-    """Say one validation error as key, value found and what would be right."""
-    location = tuple(str(step) for step in error["loc"])
-    key = ".".join((*path, *location))
-    found = error.get("input")
-    if error["type"] == "extra_forbidden":
-        near = get_close_matches(location[-1], fields_at(model, location[:-1]), 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"unknown key {key}{hint}"
-    if error["type"] == "missing":
-        return f"{key} is missing"
-    if error["type"] == "value_error":
-        message = str(error["ctx"]["error"])
-        return f"{key + ': ' if key else ''}{message}"
-    right = error["msg"][0].lower() + error["msg"][1:]
-    return f"{key} is {found!r}; {right.replace('input', 'it')}"
-
-
-def fields_at(model: Any, location: tuple[str, ...]) -> list[str]:
-    """Return the fields of the settings at a place, following dicts and lists."""
-    from typing import get_args
-
-    here: Any = model
-    for step in location:
-        arguments = [a for a in get_args(here) if a is not type(None)]
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            field = here.model_fields.get(step)
-            here = field.annotation if field else None
-            options = [
-                a for a in get_args(here) if isinstance(a, type) and issubclass(a, BaseModel)
-            ]
-            if options and not isinstance(here, type) and "dict" not in str(here):
-                here = options[0] if "list" not in str(here) else here
-        elif arguments:
-            here = arguments[-1]
-    if isinstance(here, type) and issubclass(here, BaseModel):
-        return list(here.model_fields)
-    return []

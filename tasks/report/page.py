@@ -13,6 +13,7 @@ from tasks import settings
 from tasks.artefacts import load_arrays, read_json, write_json, write_text
 from tasks.monitor import clock
 from tasks.paths import Paths
+from tasks.refusals import pick
 from tasks.report import curves, figures, pictures, run
 from tasks.report.sources import sources
 from tasks.settings import Params
@@ -35,7 +36,7 @@ def render(experiment: str, paths: Paths, flow: dict[str, Any] | None = None) ->
         SettingsError: params.yaml is wrong, or has no such experiment.
     """
     params = settings.read(paths.params, (flow or {}).get("overrides"))
-    settings.pick(params.experiments, experiment, "experiment")
+    pick(params.experiments, experiment, "experiment")
     facts = run.run_facts(experiment, params, paths, flow)
     page = Page(experiment, params, paths, facts)
     html = environment().get_template("template.html").render(page.content())

@@ -34,6 +34,7 @@ def test_an_experiment_that_inpaints_needs_a_learner_that_can(
     from pathlib import Path
 
     from tasks import settings
+    from tasks.refusals import SettingsError
 
     class Blind(nn.Module):
         Settings = learner_class("multigrid").Settings
@@ -42,5 +43,5 @@ def test_an_experiment_that_inpaints_needs_a_learner_that_can(
             """Draw, holding nothing."""
 
     monkeypatch.setattr("ebm.learn.learner_class", lambda name: Blind)
-    with pytest.raises(settings.SettingsError, match="learner multigrid cannot inpaint"):
+    with pytest.raises(SettingsError, match="learner multigrid cannot inpaint"):
         settings.read(Path(__file__).parents[2] / "params.yaml")

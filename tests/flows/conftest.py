@@ -119,7 +119,7 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
 
 def set_param(folder: Path, key: str, value: Any) -> None:
     """Change one setting of params.yaml."""
-    from tasks.settings import override, read_yaml
+    from tasks.params_file import override, read_yaml
 
     content = override(read_yaml(folder / "params.yaml"), {key: value})
     (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))

@@ -11,7 +11,7 @@ from ebm.model import load
 from flows.adopt import adopt
 from tasks.__main__ import run
 from tasks.paths import Paths
-from tasks.settings import SettingsError
+from tasks.refusals import SettingsError
 
 ROOT = Path(__file__).parents[2]
 NAME = "multigrid-digits-joint"

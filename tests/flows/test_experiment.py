@@ -12,7 +12,7 @@ import yaml
 from flows.experiment import Hooks, Outcome, Row, run_experiments, workers
 from flows.graph import Stage
 from tasks.paths import Paths
-from tasks.settings import SettingsError
+from tasks.refusals import SettingsError
 from tests.flows.conftest import GRID, JOINT, TRAIN, edit, outputs, set_param
 
 UPDATES = f"experiments.{JOINT}.train.joint.fit.updates"

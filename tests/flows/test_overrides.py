@@ -9,6 +9,7 @@ import pytest
 from flows.overrides import changed, keep, parse, remember
 from tasks import settings
 from tasks.paths import Paths
+from tasks.refusals import SettingsError
 
 ROOT = Path(__file__).parents[2]
 NAME = "multigrid-digits-joint"
@@ -83,6 +84,6 @@ def test_keep_refuses_a_value_that_is_no_longer_right(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", paths.params)
     before = paths.params.read_text()
     remember(paths, {f"experiments.{NAME}.sed": 5})
-    with pytest.raises(settings.SettingsError, match="did you mean"):
+    with pytest.raises(SettingsError, match="did you mean"):
         keep(paths)
     assert paths.params.read_text() == before

@@ -11,10 +11,11 @@ from PIL import Image
 from tasks.artefacts import read_json, save_arrays, write_json
 from tasks.measured import checksums, strangers
 from tasks.paths import Paths
+from tasks.refusals import SettingsError
 from tasks.report import curves, figures, pictures, render
 from tasks.report.figures import number, position, relation, summary
 from tasks.report.run import ORIGIN, Stage
-from tasks.settings import SettingsError, inputs, read
+from tasks.settings import inputs, read
 
 ROOT = Path(__file__).parents[2]
 NAME = "multigrid-digits-joint"

@@ -9,16 +9,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from tasks.settings import (
-    INPUTS,
-    Params,
-    SettingsError,
-    declared,
-    inputs,
-    override,
-    read,
-    validate,
-)
+from tasks.params_file import override
+from tasks.refusals import SettingsError
+from tasks.settings import INPUTS, Params, declared, inputs, read, validate
 
 ROOT = Path(__file__).parents[2]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())

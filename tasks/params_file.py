@@ -1,0 +1,78 @@
+"""The raw content of params.yaml: read, with each key once, and changed by dotted key."""
+
+import copy
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.refusals import SettingsError
+
+
+class Twice(ValueError):
+    """A key that stands twice: one sentence with both lines."""
+
+
+class Once(yaml.SafeLoader):
+    """The safe loader, which refuses a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping as a dict.
+
+        Raises:
+            Twice: a key stands twice.
+        """
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line = key.start_mark.line + 1
+            first = lines.get((key.tag, key.value))
+            if first is not None:
+                raise Twice(
+                    f"line {line}: the key {key.value} stands at line {first} already; keep one"
+                )
+            lines[key.tag, key.value] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the raw content of params.yaml."""
+    try:
+        content = yaml.load(path.read_text(), Loader=Once)
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing; run this in the project's folder") from None
+    except Twice as error:
+        raise SettingsError(f"{path.name}, {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", "unreadable")
+        raise SettingsError(f"{path.name} is not YAML{line}: {problem}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path.name} holds {type(content).__name__}; it must hold keys")
+    return content
+
+
+def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content with values changed by dotted key (list items by their number)."""
+    content = copy.deepcopy(content)
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        place: Any = content
+        for index, name in enumerate([*path, last]):
+            step: str | int = name
+            if isinstance(place, list) and name.isdigit() and int(name) < len(place):
+                step = int(name)
+            elif not isinstance(place, dict) or step not in place:
+                there = list(place) if isinstance(place, dict) else []
+                near = get_close_matches(name, map(str, there), 1)
+                hint = f"; did you mean {'.'.join([*path[:index], *near])}?" if near else ""
+                raise SettingsError(f"params.yaml has no key {key}{hint}")
+            if index == len(path):
+                place[step] = value
+            else:
+                place = place[step]
+    return content
