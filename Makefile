@@ -20,8 +20,8 @@ run: install ## run the default experiment, multigrid-digits, end to end
 test: install lint ## check style, types, contracts, and run the tests
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -n 2 --dist loadfile
 
-slow: install ## run the tests that take minutes
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -m slow --timeout 1500 || [ $$? -eq 5 ]
+slow: install ## run the tests that take minutes, and those in a browser
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -rs -m "slow or browser" --timeout 1500 || [ $$? -eq 5 ]
 
 lint: install ## check style, types and contracts
 	@echo "ruff, mypy, import-linter"

@@ -28,7 +28,7 @@ PANELS = (
         "the noise; near 0 the chains stand still.",
     ),
     (
-        "Variation, samples against data",
+        "Variation",
         ("sd_samples", "sd_data"),
         "Standard deviation of a pixel over samples (solid) and over data (dashed): the two should "
         "meet; far below is collapse, far above saturation.",
@@ -56,11 +56,12 @@ def read_curves(path: Path) -> dict[str, list[float]]:
     return curves
 
 
-def panels(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def panels(curves: Mapping[str, Sequence[float]], grids: list[str] | None = None) -> dict[str, Any]:
     """Return what the page draws of one training stage.
 
     Args:
         curves: `step`, and GRID/FIGURE or FIGURE, by iteration.
+        grids: those that have a colour; new ones are added, so that a grid keeps its own.
 
     Returns:
         `steps` of the thinned points, `bin` iterations in a point, and `panels`, each with its
@@ -69,7 +70,8 @@ def panels(curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     steps = curves.get("step", [])
     size = max(1, math.ceil(len(steps) / POINTS))
     split = {name: name.rpartition("/")[::2] for name in curves if name != "step"}
-    grids = list(dict.fromkeys(grid for grid, _ in split.values()))
+    grids = [] if grids is None else grids
+    grids += dict.fromkeys(grid for grid, _ in split.values() if grid not in grids)
     others = sorted({figure for _, figure in split.values()} - USED)
     drawn = [*PANELS, *((other, (other,), "A figure of this learner's own.") for other in others)]
     shown = [

@@ -6,6 +6,16 @@ from typing import Any
 
 LOGARITHMIC = 30.0  # a bar whose ends differ by this factor and more has a logarithmic scale
 ASIDE = ("reference", "beyond")  # no rivals, by `relation`
+TITLES = {  # by how a metric's name starts
+    "fid": "Standard FID",
+    "frechet": "Frechet distance",
+    "kid": "Kernel distance (KID)",
+    "inception_score": "Inception score",
+    "nearest_training": "Distance to the nearest training image",
+    "precision": "Precision",
+    "recall": "Recall",
+    "one_nn_accuracy": "1-nearest-neighbour accuracy",
+}
 
 
 def table(content: Mapping[str, Any], goals: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -88,13 +98,23 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return None
 
 
+def title(metric: str) -> str:
+    """Name a metric in words.
+
+    >>> title("frechet_digits_cnn32"), title("error_20_labels")
+    ('Frechet distance', 'Error 20 labels')
+    """
+    found = (text for start, text in TITLES.items() if f"{metric}_".startswith(f"{start}_"))
+    return next(found, metric.replace("_", " ").capitalize())
+
+
 def sentence(
     row: Mapping[str, Any], won: Sequence[Mapping[str, Any]], lost: Sequence[Mapping[str, Any]]
 ) -> str:
     """Say the comparison in plain words."""
     about = 0 if row.get("spread") is None else row["spread"]
     value = f"{number(row['value'])} ± {spread(about)}" if about else number(row["value"])
-    parts = [f"{row['metric']} is {value} ({row['better']} is better)."]
+    parts = [f"{title(row['metric'])} ({row['metric']}): {value}, {row['better']} is better."]
     parts += [f"Not beaten: {names(lost)}."] if lost else []
     parts += [f"Beaten: {names(won)}."] if won else []
     return " ".join(parts)

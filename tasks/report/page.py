@@ -14,7 +14,7 @@ from tasks.artefacts import load_arrays, read_json, write_json, write_text
 from tasks.monitor import clock
 from tasks.paths import Paths
 from tasks.refusals import pick
-from tasks.report import curves, figures, pictures, run
+from tasks.report import chains, curves, figures, fills, labels, pictures, run
 from tasks.report.sources import sources
 from tasks.settings import Params
 
@@ -54,7 +54,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(number=figures.number, spread=figures.spread)
+    found.filters.update(number=figures.number, spread=figures.spread, title=figures.title)
     found.filters.update(clock=clock, hidden_json=hidden_json)
     return found
 
@@ -65,6 +65,12 @@ def hidden_json(value: Any) -> Markup:
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)
+
+
+def size(stem: str) -> int | None:
+    """Return the grid of a sheet of samples by its file's name, None of another file."""
+    side = stem.removeprefix("grid_")
+    return int(side) if side.isdigit() else None
 
 
 class Page:
@@ -88,10 +94,11 @@ class Page:
             "summary": figures.summary(measured["rows"]) if measured else None,
             "verdict": self.verdict(),
             "samples": self.samples(),
+            "copies": self.copies(measured),
             "chains": self.chains(),
+            "apply": self.fills(),
+            "classify": self.few_labels(),
             "stages": self.curves(),
-            "classify": self.application("classify", "the classifier's errors"),
-            "apply": self.application("apply", "the inpainting"),
             "settings": yaml.safe_dump(self.facts["settings"], sort_keys=False, width=88),
             "lineage": sources(self.facts),
         }
@@ -122,7 +129,8 @@ class Page:
         def make() -> dict[str, Any]:
             content = read_json(self.folder / file)
             rows = figures.table(content, goals)
-            return {"protocol": content["protocol"], "rows": rows, "pivot": figures.pivot(rows)}
+            told = {"protocol": content["protocol"], "content": content}
+            return {**told, "rows": rows, "pivot": figures.pivot(rows)}
 
         return self.try_to(make, what, stage)  # type: ignore[no-any-return]
 
@@ -140,8 +148,10 @@ class Page:
             "turns": f"{turns} rollback{'s' if turns > 1 else ''}" if turns else "",
         }
 
-    def pictures(self, folder: str, say: Callable[[str], str]) -> list[dict[str, Any]]:
-        """Return a folder's pictures with their captions.
+    def pictures(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return a folder's pictures, the shortest name first, with their names.
+
+        A picture that is a sheet of samples is cut: of those of its grid, else of the finest.
 
         Raises:
             FileNotFoundError: there is none.
@@ -150,16 +160,31 @@ class Page:
         files = sorted(place.glob("*.png"), key=lambda f: (len(f.stem), f.stem))
         if not files:
             raise FileNotFoundError(2, "no picture", str(place / "*.png"))
-        return [{**pictures.embed(f), "caption": say(f.stem)} for f in files]
+        finest = max((size(f.stem) or 0 for f in self.folder.glob("samples/*.png")), default=0)
+        return [(f.stem, pictures.embed(f, size(f.stem) or finest)) for f in files]
 
     def samples(self) -> list[dict[str, Any]]:
         """Return the sheets of samples, from the coarsest grid."""
 
         def say(stem: str) -> str:
-            size = stem.removeprefix("grid_")
-            return f"Grid {size} × {size}" if size.isdigit() else stem.replace("_", " ")
+            side = size(stem)
+            return f"Grid {side} × {side}" if side else stem.replace("_", " ")
 
-        return self.try_to(lambda: self.pictures("samples", say), "samples", "sample") or []
+        found = self.try_to(lambda: self.pictures("samples"), "samples", "sample") or []
+        return [{**image, "caption": say(stem)} for stem, image in found]
+
+    def copies(self, measured: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return the samples nearest to training images, with the figure that goes with them."""
+        path, rows = self.folder / "evaluate" / "nearest.png", (measured or {"rows": []})["rows"]
+        if not path.exists():
+            return None
+        found = self.try_to(lambda: self.pictures("evaluate"), "the nearest images", "evaluate")
+        near = [row for row in rows if row["metric"].startswith("nearest_training")]
+        image = dict(found or []).get(path.stem)
+        if image is None:
+            return None
+        legend = fills.nearest(image.get("rows", 0))
+        return {"picture": image, "legend": legend, "row": next(iter(near), None)}
 
     def chains(self) -> list[dict[str, Any]]:
         """Return the chains' states by grid."""
@@ -171,21 +196,22 @@ class Page:
         def make() -> list[dict[str, Any]]:
             if not path.exists():
                 raise FileNotFoundError(2, "no chains", str(path))
-            return pictures.chains(load_arrays(path), steps, keep)
+            return chains.chains(load_arrays(path), steps, keep)
 
         return self.try_to(make, "the chains step by step", "sample") or []
 
     def curves(self) -> list[dict[str, Any]]:
         """Return each training stage's curves; of a run that broke, those up to the break."""
         records = {r.get("part"): r for r in self.facts["stages"] if r["stage"] == "train"}
-        shown = []
+        shown: list[dict[str, Any]] = []
+        grids: list[str] = []
         for part in self.experiment.train:
             path = self.paths.model(self.name, part) / "curves.csv"
             broken = self.paths.work / "broken" / self.name / f"{part}.csv"
             cut = not path.exists() and broken.exists()
             read = broken if cut else path
             found = self.try_to(
-                lambda read=read: curves.panels(curves.read_curves(read)),  # type: ignore[misc]
+                lambda read=read: curves.panels(curves.read_curves(read), grids),  # type: ignore[misc]
                 f"the curves of {part}",
                 f"train-{part}",
             )
@@ -196,35 +222,34 @@ class Page:
                 shown[-1].update(found)
         return shown
 
-    def application(self, stage: str, what: str) -> dict[str, Any] | None:
-        """Return the figures and pictures of classify or apply; None where it is not asked for."""
-        if getattr(self.experiment, stage) is None:
+    def few_labels(self) -> dict[str, Any] | None:
+        """Return the classifier's figures and their curve; None where it is not asked for."""
+        if self.experiment.classify is None:
             return None
-        table = self.figures(f"{stage}.json", what, stage)
-        say = self.caption_classify if stage == "classify" else self.caption_apply
-        shown = self.try_to(lambda: self.pictures(stage, say), f"the pictures of {stage}", stage)
-        return {"figures": table, "pictures": shown or []}
+        table = self.figures("classify.json", "the classifier's errors", "classify")
+        if table is None:
+            return None
+        curve = labels.curve(table["content"])
+        return {"figures": table, "curve": curve, "margins": labels.margins(table["rows"])}
 
-    def caption_classify(self, stem: str) -> str:
-        """Say what a picture of the classifier shows."""
-        if stem != "few_labels":
-            return stem.replace("_", " ")
-        return "Test error in percent by number of labels, with the spread over draws."
-
-    def caption_apply(self, stem: str) -> str:
-        """Say what an inpainting picture shows, from top to bottom."""
-        if self.experiment.apply is None or stem not in self.experiment.apply.masks:
-            return stem.replace("_", " ")
-        hidden = {
-            "half": "half of the image",
-            "block": "a block in the middle",
-            "pixels": "pixels at random",
-        }[stem]
-        times = self.experiment.apply.completions
-        return (
-            f"Hidden: {hidden}. From the top: the test images; what the model sees (hidden in "
-            f"colour); {times} completions by the model; the nearest training image; diffusion."
-        )
+    def fills(self) -> dict[str, Any] | None:
+        """Return the fill-ins, each with its figures; None where they are not asked for."""
+        asked = self.experiment.apply
+        if asked is None:
+            return None
+        table = self.figures("apply.json", "the inpainting", "apply")
+        found = self.try_to(lambda: self.pictures("apply"), "the pictures of apply", "apply")
+        content = table["content"] if table else None
+        shown = [
+            {
+                **image,
+                "caption": fills.heading(mask),
+                "legend": fills.legend(image.get("rows", 0), asked.completions),
+                "figures": fills.figures(content, mask),
+            }
+            for mask, image in found or []
+        ]
+        return {"figures": table, "pictures": shown} if table or shown else None
 
     def need_records(self, records: Mapping[str, Any]) -> None:
         """Note the stages of the experiment that have no record."""

@@ -1,121 +1,29 @@
 import re
 import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
-from tasks.artefacts import read_json, save_arrays, write_json
+from tasks.artefacts import read_json, write_json
 from tasks.measured import checksums, strangers
-from tasks.paths import Paths
+from tasks.pictures import cut, sheet
 from tasks.refusals import SettingsError
-from tasks.report import curves, figures, pictures, render
+from tasks.report import chains, curves, figures, fills, labels, pictures, render
 from tasks.report.figures import number, position, relation, summary
 from tasks.report.run import ORIGIN, Stage
-from tasks.settings import inputs, read
-
-ROOT = Path(__file__).parents[2]
-NAME = "multigrid-digits-joint"
-EVIL = '</script><img src=x onerror="alert(1)">'
-
-METRIC = {
-    "metric": "frechet_digits",
-    "value": 41.25,
-    "spread": 0.5,
-    "floor": 14.5,
-    "ceiling": 2121.0,
-    "better": "lower",
-    "samples": 1000,
-    "seeds": 3,
-    "about": f"One sentence {EVIL}.",
-}
-RIVALS = [
-    {"metric": "frechet_digits", "of": "coarser grid, upsampled", "value": 66.5},
-    {"metric": "frechet_digits", "of": "Gaussian", "value": 55.125},
-]
-
-
-def scores(*rows, rivals=()):
-    return {
-        "experiment": NAME,
-        "protocol": "How it was measured.",
-        "metrics": list(rows),
-        "compared": list(rivals),
-    }
-
-
-def picture(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (20, 20), 90).save(path)
-
-
-@pytest.fixture
-def paths(tmp_path):
-    """A project with its settings and nothing else."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["experiments"][NAME]["about"] = f"Digits & more {EVIL}"
-    params["experiments"][NAME]["sample"]["keep"] = 5
-    for grid in params["experiments"][NAME]["train"]["joint"]["model"]["grids"]:
-        grid["steps"] = 30
-    params["experiments"][NAME]["goals"] = {
-        "frechet_digits": {"seed_figure": "3.5 in print", "goal": 30.75}
-    }
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    return Paths(tmp_path)
-
-
-@pytest.fixture
-def full(paths):
-    """A project in which every stage left something."""
-    results = paths.results(NAME)
-    write_json(results / "metrics.json", scores(METRIC, rivals=RIVALS))
-    row = {**METRIC, "metric": "error_20_labels", "value": 33.125, "spread": None}
-    write_json(results / "classify.json", scores(row))
-    write_json(results / "apply.json", scores({**row, "metric": "inpaint_mse", "value": 0.7517}))
-    for file in ("samples/grid_1", "samples/grid_8", "classify/few_labels", "apply/half"):
-        picture(results / f"{file}.png")
-    for stage in (Stage("prepare", "digits"), Stage("train", NAME, "joint"), Stage("sample", NAME)):
-        record(paths, stage)
-    paths.samples(NAME).mkdir(parents=True)
-    shapes = {1: (1, 25, 1, 1, 1), 2: (7, 25, 1, 2, 2), 8: (7, 25, 1, 8, 8)}
-    arrays = {f"grid_{s}": np.zeros(shape, np.float32) for s, shape in shapes.items()}
-    save_arrays(paths.samples(NAME) / "chains.npz", **arrays)
-    model = paths.model(NAME, "joint")
-    model.mkdir(parents=True)
-    (model / "curves.csv").write_text("step,8/gap,8/sd_data\n1,0.5,0.25\n2,nan,0.25\n3,0.7,0.2\n")
-    manifest = {"title": "Digits", "raw": {"digits.csv.gz": "ab12"}, "sizes": {"train": 3}}
-    write_json(paths.prepared("digits") / "manifest.json", manifest)
-    lock = {
-        "sample@multigrid-digits-joint": {
-            "cmd": f"python -m tasks sample {NAME}",
-            "outs": [{"path": f"samples/{NAME}", "md5": "d41d8cd9.dir"}],
-        },
-        "sample@other": {"cmd": "python -m tasks sample other", "outs": []},
-    }
-    (paths.root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": lock}))
-    return paths
-
-
-def record(paths, stage, **changes):
-    settings = inputs(read(paths.params), *stage).model_dump(mode="json")
-    facts = {
-        "stage": stage.stage,
-        "name": stage.name,
-        "part": stage.part,
-        "command": stage.command,
-        "seconds": 30.0,
-        "device": "cpu",
-        "device_name": "a processor",
-        "settings": settings,
-        **changes,
-    }
-    if stage.stage == "train":
-        event = {"step": 2, "back_to": 1, "reason": "the gap ran away"}
-        facts.update(verdict="healthy", evidence="grid 8: gap 0.1", events=[event])
-    write_json(paths.record(*stage), facts)
+from tests.tasks.conftest import (
+    EVIL,
+    METRIC,
+    NAME,
+    RIVALS,
+    classified,
+    filled_in,
+    images,
+    record,
+    scores,
+)
 
 
 class Links(HTMLParser):
@@ -145,13 +53,14 @@ def test_page_asks_for_nothing_outside_itself(full):
     assert all(link.startswith(("data:", "#")) for link in links)
     assert "@import" not in page
     assert not re.search(r"url\(", page)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
     assert "default-src 'none'" in page
     assert len(page) < 3_000_000
 
 
 def test_every_figure_stands_on_the_page(full):
     page = page_of(full)
-    shown = [41.25, 14.5, 2121.0, 66.5, 55.125, 33.125, 0.7517, 30.75]
+    shown = [41.25, 14.5, 2121.0, 66.5, 55.125, 33.125, 0.7517, 30.75, 3.25, 0.4375, 0.5625]
     assert [value for value in shown if f">{number(value)}" not in page] == []
     assert "± 0.5" in page
     assert "3.5 in print" in page
@@ -162,17 +71,18 @@ def test_every_part_is_there_and_nothing_is_missing(full):
         record(full, Stage(stage, NAME))
     page = page_of(full)
     parts = [
-        "metrics",
         "samples",
+        "metrics",
+        "copies",
         "chains",
-        "curves",
-        "classify",
         "apply",
+        "classify",
+        "curves",
         "lineage",
         "settings",
         "repeat",
     ]
-    assert [part for part in parts if f'<section id="{part}">' not in page] == []
+    assert re.findall(r'<section id="(\w+)"', page) == parts
     assert "What is missing" not in page
     assert Links(page).silent == []
     assert "Langevin step 10 of 30" in page
@@ -189,7 +99,7 @@ def test_empty_project_names_what_is_missing_and_its_command(paths):
         "the chains step by step": "sample",
         "the curves of joint": "train",
         "the inpainting": "apply",
-        "the pictures of classify": "classify",
+        "the classifier&#39;s errors": "classify",
     }.items():
         line = rf"<strong>{what}</strong>.*<code>ebm run {NAME} --only {stage}"
         assert re.search(line, page), what
@@ -228,7 +138,7 @@ def test_a_learner_without_grids_has_curves_and_chains(full):
     page = page_of(full)
     assert "Energy gap" in page
     assert "figure of this learner" in page
-    made = pictures.chains({"grid_8": np.zeros((3, 4, 3, 8, 8))}, {}, 5)
+    made = chains.chains({"grid_8": np.zeros((3, 4, 3, 8, 8))}, {}, 5)
     assert made[0]["captions"][-1] == "Grid 8 × 8, state 2 of 2"
 
 
@@ -371,16 +281,104 @@ def test_thinned_curves_keep_their_mean_and_their_end():
     assert curves.thin([1.0, float("inf")], 1) == [1.0, None]
 
 
-def test_sprite_has_a_row_a_state_and_a_column_a_chain(tmp_path):
+def test_sprite_has_a_row_a_state_and_a_column_a_chain():
     states = np.full((2, 3, 1, 4, 4), -1.0)
     states[1, 2] = 1.0
-    (tmp_path / "a.png").write_bytes(pictures.sprite(states))
-    pixels = np.asarray(Image.open(tmp_path / "a.png"))
+    pixels = chains.sprite(states)
     assert pixels.shape == (8, 12)
     assert pixels[4:, 8:].min() == 255
     assert pixels[:4].max() == 0
+    assert chains.sprite(np.zeros((2, 3, 3, 4, 4))).shape == (8, 12, 3)
 
 
-def test_large_chains_are_fewer_not_heavier():
-    made = pictures.chains({"grid_64": np.zeros((7, 25, 3, 64, 64), np.float32)}, {}, 5)
-    assert made[0]["chains"] == 9
+def test_large_chains_are_fewer_not_heavier_and_keep_their_ends():
+    states = {f"grid_{s}": images(7, 25, 3, s, s) for s in (4, 16, 64)}
+    made = chains.chains(states, {64: 30}, 5)
+    assert [grid["chains"] for grid in made] == [16, 16, 16]
+    assert sum(len(grid["sprite"]) for grid in made) < 1_400_000
+    long = chains.chains({"grid_64": np.zeros((101, 25, 3, 64, 64), np.float32)}, {64: 500}, 5)
+    assert long[0]["chains"] == chains.FEWEST
+    assert 30 < len(long[0]["captions"]) < 60
+    assert long[0]["captions"][-1] == "Grid 64 × 64, Langevin step 500 of 500"
+
+
+@pytest.mark.parametrize(("size", "channels"), [(1, 1), (8, 1), (32, 3), (64, 3)])
+def test_sheet_is_cut_into_the_images_that_it_was_made_of(tmp_path, size, channels):
+    shown = images(23, channels, size, size)
+    sheet(shown, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        found = cut(np.asarray(image), size)
+    assert found.shape == (3, 10, size, size, 3)
+    flat = found.reshape(30, size, size, 3).transpose(0, 3, 1, 2)
+    expected = np.broadcast_to((shown / 2 + 0.5) * 255, (23, 3, size, size))
+    assert np.abs(flat[:23] - expected).max() <= 0.51
+    assert (flat[23:] == 128).all()
+
+
+def test_sheet_is_embedded_at_the_size_of_its_images_and_another_picture_whole(tmp_path):
+    sheet(images(23, 1, 8, 8), tmp_path / "a.png")
+    made = pictures.embed(tmp_path / "a.png", 8)
+    assert (made["width"], made["height"]) == (80, 24)
+    assert (made["columns"], made["rows"], made["count"]) == (10, 3, 23)
+    assert "size" not in pictures.embed(tmp_path / "a.png", 7)
+    Image.new("L", (20, 10), 90).save(tmp_path / "b.png")
+    whole = pictures.embed(tmp_path / "b.png", 8)
+    assert (whole["width"], "size" in whole) == (20, False)
+
+
+def test_a_heavy_picture_is_compressed(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 3 * pictures.LARGEST
+    made = pictures.embed(tmp_path / "a.png")
+    assert len(made["uri"]) < 1.4 * pictures.LARGEST
+
+
+def test_curve_has_a_line_for_each_kind_of_features_whichever_there_are():
+    curve = labels.curve(classified())
+    names = [line["name"] for line in curve["lines"]]
+    own, tuned, raw, scratch = names
+    assert (own, raw, scratch) == (labels.OWN, "raw pixels", "same network from scratch")
+    assert "fine-tuned" in tuned
+    assert [line["own"] for line in curve["lines"]] == [True, True, False, False]
+    cells = {line["name"]: line["cells"] for line in curve["lines"]}
+    assert [cell["value"] for cell in cells[tuned]] == [30.125, 5.5]
+    assert [cell["best"] for cell in cells[tuned]] == [True, True]
+    assert cells[scratch][0] == {"value": 34.125, "spread": 1.5, "best": False}
+    assert cells["raw pixels"][0]["spread"] is None
+    assert (curve["labels"], curve["draws"], curve["whole"]) == ([20, 200], 3, 14.5)
+    gap = {"metric": "error_50_labels", "of": "raw pixels", "value": 20.0}
+    more = labels.curve({**classified(), "compared": [gap]})
+    assert more["labels"] == [20, 50, 200]
+    assert more["lines"][0]["cells"][1] is None
+    assert labels.curve(scores(METRIC)) is None
+
+
+def test_margins_share_their_sentence():
+    rows = labels.margins(classified()["metrics"])
+    assert [(row["count"], row["value"]) for row in rows] == [(20, 3.25), (200, 3.25)]
+    assert {row["about"] for row in rows} == {"Points by which it errs less on few labels."}
+
+
+def test_fill_in_has_its_lines_and_its_figures_beside_it():
+    lines = fills.legend(8, 4)
+    assert sum(line["rows"] for line in lines) == 8
+    assert lines[2] == {"text": "4 completions by the model", "rows": 4}
+    assert fills.legend(7, 4) == []
+    found = fills.figures(filled_in(), "half")
+    assert found["columns"] == ["squared error", "PSNR, dB"]
+    assert [line["name"] for line in found["lines"]][:2] == [fills.OWN, fills.BEST]
+    best = [line["name"] for line in found["lines"] for cell in line["cells"] if cell["best"]]
+    assert best == ["nearest training image"] * 2
+    assert found["spread"]["value"] == 0.4375
+    assert found["spread"]["beside"][0]["value"] == 0.5625
+    assert fills.figures(filled_in(), "block") is None
+    assert fills.figures(None, "half") is None
+
+
+def test_a_grid_keeps_its_colour_over_the_training_stages():
+    grids = []
+    first = curves.panels({"step": [1.0], "2/gap": [1.0]}, grids)
+    second = curves.panels({"step": [1.0], "4/gap": [1.0], "2/gap": [1.0]}, grids)
+    assert first["panels"][0]["series"][0]["colour"] == 0
+    assert [series["colour"] for series in second["panels"][0]["series"]] == [1, 0]
