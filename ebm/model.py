@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -9,40 +10,120 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from ebm.apply.given import as_images, as_masks, as_tensor, in_range
 from ebm.checkpoint import read, write
-from ebm.learn import learner_class
+from ebm.learn import inpaints, learner_class
 
 FORMAT = 1
+BATCH = 250  # images worked on at once
 
 
 class Model:
-    """A learner with everything under it, ready to sample.
+    """A learner with everything under it, ready to sample, to fill in and to score.
+
+    `inpaint` and `score` take tensors or arrays, one image (C, H, W) or many (N, C, H, W), in
+    [-1, 1]. What they and `sample` return lies on the CPU and keeps no graph; they work in batches,
+    so that memory does not grow with the number of images.
 
     Attributes:
         learner: the learner of the last stage, standing on those before.
         about: what model.json says.
+
+    Example: `model.inpaint(image, mask, completions=4, seed=0)`
     """
 
     def __init__(self, learner: Any, about: dict[str, Any]) -> None:
         self.learner, self.about = learner, about
 
-    def sample(self, count: int, seed: int = 0, batch: int = 250) -> Tensor:
-        """Draw images, (count, C, H, W) in [-1, 1]; image i depends on (seed, i) alone."""
+    @property
+    def channels(self) -> int:
+        """Channels of the images: 1 for grey, 3 for colour."""
+        return int(self.learner.settings.channels)
+
+    @property
+    def size(self) -> int:
+        """The side of the images, in pixels."""
+        return int(self.learner.size)
+
+    def sample(self, count: int, seed: int = 0, batch: int = BATCH) -> Tensor:
+        """Draw images, (count, C, H, W) in [-1, 1]; image i depends on (seed, i) alone.
+
+        Raises:
+            ValueError: count is less than 1, or seed less than 0.
+        """
         from ebm.samplers.noise import seed_range
 
+        check(count=(count, 1), seed=(seed, 0))
         parts = [
             self.learner.sample(seed_range(seed, min(batch, count - first), first))
             for first in range(0, count, batch)
         ]
-        return torch.cat([part[self.learner.size][-1] for part in parts]).clamp(-1, 1)
+        return torch.cat([part[self.size][-1] for part in parts]).clamp(-1, 1).cpu()
+
+    def inpaint(
+        self, image: Any, mask: Any, completions: int = 1, seed: int = 0, batch: int = BATCH
+    ) -> Tensor:
+        """Fill the hidden part of images by the model's chains, the visible pixels held.
+
+        Args:
+            image: (C, H, W) or (N, C, H, W) in [-1, 1]; what is hidden is not looked at.
+            mask: boolean, (H, W) or (1, H, W) for all images or (N, 1, H, W): True where the image
+                is visible and kept, False where it is filled. All False is plain sampling.
+            completions: different fills of each image.
+            seed: completion k of image n depends on (seed, k N + n) and the image alone.
+            batch: chains run at once.
+
+        Returns:
+            (completions, C, H, W) of one image, (completions, N, C, H, W) of many, in [-1, 1].
+
+        Raises:
+            ValueError: the learner cannot inpaint, or a shape, type or range is wrong.
+        """
+        from ebm.samplers.noise import seed_range
+
+        check(completions=(completions, 1), seed=(seed, 0))
+        self.check_inpaints()
+        images = as_images(image, self.channels, self.size)
+        visible = as_masks(mask, len(images), self.size).expand_as(images).to(images.device)
+        shown = torch.where(visible, in_range(images, visible), 0)
+        parts = []
+        for first in range(0, completions * len(images), batch):
+            seeds = seed_range(seed, min(batch, completions * len(images) - first), first)
+            rows = [i % len(images) for i in range(first, first + len(seeds))]
+            states = self.learner.sample(seeds, fixed=(shown[rows], visible[rows]))
+            parts.append(states[self.size][-1].clamp(-1, 1).cpu())
+        return torch.cat(parts).reshape(completions, *as_tensor(image).shape)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the learned features of x: (N, C, H, W) in [-1, 1], as (N, D)."""
         return self.learner.features(x)
 
-    def score(self, x: Tensor) -> Tensor:
-        """Return f(x), (N,), of x: (N, C, H, W) in [-1, 1]: high is likely, up to log Z."""
-        return self.learner.score(x)
+    def score(self, images: Any, batch: int = BATCH) -> Tensor:
+        """Return f(x) of images, () of one (C, H, W), (N,) of many (N, C, H, W): high is likely.
+
+        f(x) = log p(x) + log Z with a log Z that nobody knows: compare scores of one model alone.
+
+        Raises:
+            ValueError: the type, shape or range is wrong.
+        """
+        x = in_range(as_images(images, self.channels, self.size))
+        with torch.no_grad():
+            scores = torch.cat([self.learner.score(part).cpu() for part in x.split(batch)])
+        return scores.reshape(as_tensor(images).shape[:-3])
+
+    def check_inpaints(self) -> None:
+        """Refuse what needs held pixels where the learner cannot hold them."""
+        if not inpaints(self.about["learner"]):
+            raise ValueError(
+                f"the learner {self.about['learner']} cannot inpaint: its chains hold no pixels"
+            )
+
+
+def check(**numbers: tuple[int, int]) -> None:
+    """Refuse a number, given as (value, least), that is no whole number of at least its least."""
+    for name, (value, least) in numbers.items():
+        if not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name} is {value!r}; it must be a whole number, {least} or more")
 
 
 def save(folder: Path, name: str, learner: Any, networks: nn.Module) -> None:

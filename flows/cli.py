@@ -4,12 +4,14 @@ import functools
 import json
 import os
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 DEFAULT = "multigrid-digits"
+HERE: ContextVar[Path] = ContextVar("HERE")  # the folder that the command was called in
 app = typer.Typer(
     help="Energy-based models, end to end: data, training, samples, metrics, report.\n\n"
     "Begin with [bold]ebm run[/bold], then open the report it names. "
@@ -22,6 +24,11 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="An experiment of params.yaml, as `ebm list` shows.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")]
+Out = Annotated[
+    Path | None, typer.Option(help="A folder, or a file that ends with .png; this folder if none.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Write over what is there.")]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -30,6 +37,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def guarded(*arguments: Any, **options: Any) -> None:
         before = Path.cwd()
+        HERE.set(before)
         try:
             os.chdir(project())
             function(*arguments, **options)
@@ -209,6 +217,90 @@ def report(name: Name) -> None:
 
     pick(experiments(Paths()), name)
     typer.echo(str(render(name, Paths()).resolve()))
+
+
+@command
+def sample(
+    name: Name,
+    count: Annotated[int, typer.Option(min=1, help="How many.")] = 16,
+    seed: Seed = 0,
+    out: Out = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="A file for each, in a folder, instead of one sheet.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Draw pictures from a trained model: one sheet, in the folder you are in.
+
+    Sample i depends on the seed and i alone: a larger count adds pictures and changes none.
+
+    Examples: [bold]ebm sample multigrid-digits --count 64 --seed 7[/bold];
+    [bold]ebm sample multigrid-digits --each --out digits[/bold]
+    """
+    from flows.on_files import Asked, samples
+
+    for line in samples(Asked(name, HERE.get(), out, force), count, seed, each):
+        typer.echo(line)
+
+
+@command
+def inpaint(
+    name: Name,
+    image: Annotated[Path, typer.Argument(help="A picture.")],
+    mask: Annotated[
+        Path, typer.Argument(help="A picture of the same size: white is filled, black is kept.")
+    ],
+    *,
+    completions: Annotated[int, typer.Option(min=1, help="Different fills.")] = 4,
+    seed: Seed = 0,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Fill in the part of a picture that a mask hides, several times, as the model sees fit.
+
+    The mask is what image editors make: paint white what is to be filled, leave black the rest.
+    Picture and mask are brought to the model's size alike, by their centre square; a pixel of the
+    model is filled where any white has a part in it. Written is a row: the picture, the hole, the
+    completions, and where these differ.
+
+    Example: [bold]ebm inpaint multigrid-digits seven.png seven-mask.png --completions 6[/bold]
+    """
+    from flows.on_files import Asked
+    from flows.on_files import completions as fill
+
+    asked = Asked(name, HERE.get(), out, force)
+    for line in fill(asked, image, mask, completions, seed):
+        typer.echo(line)
+
+
+@command
+def score(
+    name: Name,
+    files: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
+    as_json: Json = False,
+) -> None:
+    """Rank pictures by f(x), the likeliest first, as a trained model sees them.
+
+    f(x) is log p(x) up to a constant, log Z, which nobody knows: figures of one model can be
+    compared, not those of two. What is no picture is named and left out; the status is 1 if
+    nothing could be read.
+
+    Examples: [bold]ebm score multigrid-digits pictures/[/bold];
+    [bold]ebm score multigrid-digits a.png b.jpg --json[/bold]
+    """
+    from flows.on_files import Asked, ranking, ranking_json, ranking_lines
+
+    found = ranking(Asked(name, HERE.get()), files)
+    if as_json:
+        typer.echo(ranking_json(name, found))
+    elif found.scores:
+        for line in ranking_lines(name, found):
+            typer.echo(line)
+    for file, why in found.left_out.items():
+        typer.echo(f"left out: {file}: {why}", err=True)
+    if not found.scores:
+        typer.echo("ebm: there is no picture to score", err=True)
+        raise typer.Exit(1)
 
 
 @command

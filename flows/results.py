@@ -127,8 +127,12 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
     more = [metric for key, metrics in kinds.items() if asked.get(key) for metric in metrics]
     names += [f"{metric}_{network}" for network in used for metric in more]
     labels = (experiment.get("classify") or {}).get("labels", [])
-    masks = (experiment.get("apply") or {}).get("masks", [])
+    given = (experiment.get("apply") or {}).get("masks", [])
+    masks = [mask["name"] if isinstance(mask, Mapping) else mask for mask in given]
     names += [f"error_{count}_labels" for count in labels]
+    if (experiment.get("classify") or {}).get("fine_tune"):
+        names += [f"error_{count}_labels_fine_tuned" for count in labels]
+        names += [f"margin_{count}_labels" for count in labels]
     return names + [f"inpaint_{f}_{mask}" for mask in masks for f in ("mse", "psnr", "spread")]
 
 

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ebm.apply.boxes import Box
 from ebm.apply.inpaint import (
     Errors,
+    best_errors,
     complete,
     diffusion_fill,
     hole_errors,
@@ -18,18 +20,19 @@ from ebm.model import load
 from tasks.artefacts import load_arrays, new_folder
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.pictures import sheet
+from tasks.pictures import masked, sheet
 from tasks.scores import beside, row, write_scores
 from tasks.settings import ApplyInputs
 
-REVISION = 1
+REVISION = 2
 
-HIDDEN = (-0.1, 0.3, 0.8)  # the colour of a hidden pixel in a picture: no grey
 WIDE = 1000  # pixels of a picture's side, about
 PROTOCOL = (
     "Test images with a part hidden; the visible pixels are held while the model's chains run from "
     "the coarsest grid up. Errors are over all hidden pixels, pixels in [-1, 1], PSNR with peak 2: "
-    "mean and standard deviation over sets of completions, one completion of each image in a set."
+    "mean and standard deviation over sets of completions, one completion of each image in a set. "
+    "A completion is a draw: the best sampler's squared error is twice that of the best single "
+    "guess, which the mean of many completions comes near."
 )
 
 
@@ -53,21 +56,31 @@ def run(name: str, part: None, inputs: ApplyInputs, paths: Paths, monitor: Monit
     data, settings = paths.prepared(inputs.dataset), inputs.apply
     train, test = (load_arrays(data / f"{split}.npz")["x"] for split in ("train", "test"))
     images = test[: settings.images]
+    masks = {
+        kind: mask_of(each, inputs, len(images), images.shape[-1])
+        for kind, each in zip(settings.names(), settings.masks, strict=True)
+    }
     metrics: list[dict[str, Any]] = []
     compared: list[dict[str, Any]] = []
     with new_folder(paths.results(name) / "apply") as folder:
-        for place, kind in enumerate(settings.masks, 1):
-            mask = make_masks(kind, len(images), images.shape[-1], settings.hidden, inputs.seed)
+        for place, (kind, mask) in enumerate(masks.items(), 1):
             fills = complete(learner, images, mask, settings.completions, inputs.seed)
             filled = Filled(images, mask, fills, rules(images, mask, train, inputs.seed))
             picture(filled, folder / f"{kind}.png")
             more = rows(kind, filled, train)
             metrics += more[0]
             compared += more[1]
-            monitor.progress(place, len(settings.masks), kind)
+            monitor.progress(place, len(masks), kind)
     write_scores(paths.results(name) / "apply.json", name, PROTOCOL, metrics, compared)
-    made = [str(paths.results(name) / "apply" / f"{kind}.png") for kind in settings.masks]
+    made = [str(paths.results(name) / "apply" / f"{kind}.png") for kind in masks]
     monitor.note(pictures=made)
+
+
+def mask_of(mask: str | Box, inputs: ApplyInputs, count: int, size: int) -> np.ndarray:
+    """Return a mask of the settings for each image, (count, 1, size, size), True = visible."""
+    if isinstance(mask, Box):
+        return mask.masks(count, size)
+    return make_masks(mask, count, size, inputs.apply.hidden, inputs.seed)
 
 
 def rules(
@@ -90,6 +103,7 @@ def rows(
     own = [hole_errors(fill, images, mask) for fill in filled.fills]
     others = {of: hole_errors(fill, images, mask) for of, fill in filled.rules.items()}
     others["mean of the completions"] = hole_errors(filled.fills.mean(0), images, mask)
+    others["best of the completions"] = best_errors(filled.fills, images, mask)
     metrics = [*error_rows(kind, own, others["uniform noise"], len(images))]
     metrics.append(spread_row(kind, filled, train))
     compared = [
@@ -97,8 +111,9 @@ def rows(
         for figure in Errors._fields
         for of, errors in others.items()
     ]
-    off = others["mean of the completions"].mse ** 0.5
-    return metrics, [*compared, beside(f"inpaint_spread_{kind}", "error of their mean", off)]
+    times = len(filled.fills)
+    right = (others["mean of the completions"].mse / (1 + 1 / times)) ** 0.5
+    return metrics, [*compared, beside(f"inpaint_spread_{kind}", "error of a best guess", right)]
 
 
 def finite(value: float) -> float | None:
@@ -116,7 +131,8 @@ def error_rows(kind: str, own: list[Errors], noise: Errors, count: int) -> list[
             ceiling=noise.mse,
             better="lower",
             samples=count,
-            about="Mean squared error of a hidden pixel; ceiling: uniform noise in the hole.",
+            about="Mean squared error of a hidden pixel in one completion; ceiling: uniform noise "
+            "in the hole.",
         ),
         row(
             f"inpaint_psnr_{kind}",
@@ -142,7 +158,8 @@ def spread_row(kind: str, filled: Filled, train: np.ndarray) -> dict[str, Any]:
         better="higher",
         samples=len(filled.images),
         about="Standard deviation of a hidden pixel among completions of one image; floor: one "
-        "answer always, ceiling: training images at random; right is about their mean's error.",
+        "answer always, ceiling: training images at random; right is the error of a best guess, as "
+        "the completions' mean tells it.",
     )
     return {**made, "seeds": len(filled.fills)}
 
@@ -150,9 +167,7 @@ def spread_row(kind: str, filled: Filled, train: np.ndarray) -> dict[str, Any]:
 def picture(filled: Filled, path: Path) -> None:
     """Draw a column an image: original, masked, completions, then the two rules' fills."""
     images = filled.images
-    colour = np.array(HIDDEN, dtype=np.float32)[:, None, None]
-    masked = np.where(filled.mask, images, colour)
     known = [fill for of, fill in filled.rules.items() if of != "uniform noise"]
-    lines = [images, masked, *filled.fills, *known]
+    lines = [images, masked(images, filled.mask), *filled.fills, *known]
     shape = (len(images), 3, *images.shape[2:])
     sheet(np.concatenate([np.broadcast_to(x, shape) for x in lines]), path, len(images), WIDE)

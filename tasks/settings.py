@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import (
     Field,
-    PositiveFloat,
     ValidationError,
     field_validator,
     model_validator,
@@ -16,7 +15,9 @@ from ebm.datasets import LOADERS, loader
 from ebm.fit import FitSettings
 from ebm.learn import inpaints, learner_class
 from ebm.settings import Settings
-from tasks.evaluate_settings import EvaluateSettings, Reference
+from tasks.apply_settings import ApplySettings
+from tasks.classify_settings import ClassifySettings
+from tasks.evaluate_settings import SLOW, EvaluateSettings, Reference
 from tasks.params_file import override, read_yaml
 from tasks.refusals import SettingsError, located, pick, sentence, telling
 
@@ -29,6 +30,11 @@ class Dataset(Settings):
     validation: int = Field(ge=1, description="items held out to choose settings")
     test: int = Field(ge=1, description="held out to report: of the official test part, if any")
     seed: int = Field(ge=0, description="of the split")
+    mirror: bool = Field(
+        default=False,
+        exclude_if=lambda mirror: not mirror,
+        description="training images are also given mirrored, left to right",
+    )
     options: Any = Field(
         default=None,
         exclude_if=lambda options: options is None,
@@ -89,27 +95,6 @@ class SampleSettings(Settings):
     shown: int = Field(ge=1, description="samples on the sheet")
 
 
-class ClassifySettings(Settings):
-    """Few-label classification on the model's features."""
-
-    labels: list[int] = Field(min_length=1, description="numbers of labels tried")
-    draws: int = Field(ge=2, description="independent draws of the labels")
-    strengths: list[PositiveFloat] = Field(
-        min_length=1, description="C of the classifier, chosen among these on the validation split"
-    )
-
-
-class ApplySettings(Settings):
-    """Inpainting."""
-
-    images: int = Field(ge=1, description="held-out images filled in")
-    completions: int = Field(ge=2, description="different completions of each hole")
-    masks: list[Literal["half", "block", "pixels"]] = Field(min_length=1)
-    hidden: float = Field(
-        gt=0, lt=1, description="share of the pixels that the mask `pixels` hides"
-    )
-
-
 class Goal(Settings):
     """What a metric is held against: the seed's printed figure, and ours."""
 
@@ -166,6 +151,9 @@ class Experiment(Settings):
                 f"apply is given, and the learner {self.learner} cannot inpaint: its `sample` "
                 "takes no `fixed`; leave apply out"
             )
+        grids = getattr(self.train[self.final].model, "grids", None)
+        if self.apply and grids:
+            self.apply.check_size(grids[-1].size)
         return self
 
 
@@ -198,12 +186,14 @@ class Params(Settings):
                 )
         made = {(each.dataset, each.network) for each in self.references.values()}
         for name, experiment in self.experiments.items():
-            wanted = (experiment.dataset, "inception")
-            if "inception" in experiment.evaluate.networks and wanted not in made:
-                raise ValueError(
-                    f"experiments.{name}.evaluate.networks has inception; references has none of "
-                    f"the data set {experiment.dataset}"
-                )
+            classify = experiment.classify.networks if experiment.classify else []
+            asked = [("evaluate", each) for each in experiment.evaluate.networks]
+            for stage, network in [*asked, *(("classify", each) for each in classify)]:
+                if network in SLOW and (experiment.dataset, network) not in made:
+                    raise ValueError(
+                        f"experiments.{name}.{stage}.networks has {network}; references has none "
+                        f"of the data set {experiment.dataset} by it"
+                    )
         return self
 
 

@@ -7,6 +7,15 @@ stand two rules that know no model: the nearest training image, and diffusion.
 
 Masks are boolean, True where a pixel is visible.
 
+A completion is a draw, and its error is not that of a guess: with x the truth and x' a completion,
+both from p(x_hole | x_visible), independent, and m its mean,
+
+    E |x' - x|^2 = 2 E |x - m|^2,
+
+so the best sampler has twice the squared error of the best single guess, m, which blurs. The rules
+are guesses; what a sampler is fairly held against them by is the mean of its completions, or the
+best of them.
+
 Source: inpainting with multigrid models: Gao, Lu, Zhou, Zhu, Wu, arXiv:1709.08868.
 """
 
@@ -175,13 +184,29 @@ def hole_errors(fill: Images, images: Images, mask: Mask) -> Errors:
         return Errors(mse, float(10 * np.log10(PEAK**2 / np.float64(mse))))
 
 
+def best_errors(fills: Images, images: Images, mask: Mask) -> Errors:
+    """Return the errors over all hidden pixels of each image's best completion.
+
+    The best is the one of least squared error, so that it takes the truth to find it: with enough
+    completions, some come near if the truth is likely at all.
+
+    Args:
+        fills: (times, N, C, H, W).
+        images: (N, C, H, W), the truth.
+        mask: (N, 1, H, W).
+    """
+    wrong = np.where(mask, 0, np.square(fills.astype(np.float64) - images))
+    best = wrong.sum((2, 3, 4)).argmin(0)
+    return hole_errors(fills[best, np.arange(len(images))], images, mask)
+
+
 def spread(fills: Images, mask: Mask) -> float:
     """Return how much the completions of one image differ.
 
         sqrt( mean over hidden pixels of the variance among completions ),    with 1 / (times - 1)
 
     Where completions are samples of the true conditional law, its square is the mean squared error
-    of the best single guess.
+    of the best single guess; that of the mean of m completions is (1 + 1 / m) times as much.
 
     Args:
         fills: (times, N, C, H, W), times 2 or more.

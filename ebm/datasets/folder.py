@@ -12,7 +12,7 @@ from ebm.datasets.picture import read_picture
 from ebm.datasets.source import Source
 from ebm.settings import Settings
 
-REVISION = 1
+REVISION = 2
 
 NAMED = 3  # files named in an error; the manifest names all
 

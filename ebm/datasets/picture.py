@@ -4,6 +4,8 @@ It has no REVISION of its own: those of folder.py and faces.py stand for what is
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,9 @@ FORMATS = (  # not those that Pillow hands to another program, as EPS to Ghostsc
 )
 DEEP = {"I": 65535.0, "I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "F": 1.0}
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+BAND = 2**22  # pixels held as floats at once: a photo of 100 million would need gigabytes
+LIGHT = 0.5  # a mask's pixel is white from here on
+TRACE = 1e-9  # a share of white above what rounding leaves
 
 
 def read_picture(path: Path, size: int, channels: int) -> tuple[np.ndarray, int]:
@@ -35,49 +40,114 @@ def read_picture(path: Path, size: int, channels: int) -> tuple[np.ndarray, int]
     Raises:
         ValueError: why it cannot be read, without the file's name.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    with said_plainly():
+        square = centre(upright(path))
+        return scaled(square, size, channels) * 2 - 1, square.width
 
-    Image.init()
-    known = [name for name in FORMATS if name in Image.OPEN]
-    if path.stat().st_size == 0:
-        raise ValueError("it is empty")
+
+def read_mask(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return a mask's picture as boolean (size, size), True where it hides, and (width, height).
+
+    White hides, black does not. It goes the way of the picture that it belongs to; a pixel of the
+    result is hidden where any white pixel has a part in it, so that nothing hidden shows through.
+
+    Raises:
+        ValueError: why it cannot be read, without the file's name.
+    """
+    with said_plainly():
+        image = upright(path)
+        if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+            raise Unfit("it has transparent parts, which are neither black nor white; flatten it")
+        return scaled(centre(image), size, 1, masking=True)[0] > TRACE, image.size
+
+
+def dimensions(path: Path) -> tuple[int, int]:
+    """Return a picture's width and height in pixels, upright.
+
+    Raises:
+        ValueError: why it cannot be read, without the file's name.
+    """
+    with said_plainly():
+        return upright(path).size
+
+
+@contextmanager
+def said_plainly() -> Iterator[None]:
+    """Say why a picture cannot be read; each of Pillow's formats has errors of its own."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata, and more than 90 million pixels
-            with Image.open(path, formats=known) as image:
-                image.load()
-                square, side = cropped(ImageOps.exif_transpose(image))
-            planes = values(square, channels)
+            yield
+    except Unfit:
+        raise
     except UnidentifiedImageError:
         raise ValueError("it is no picture of a known format") from None
-    except Unscaled:
-        raise
-    except Exception as error:  # each of Pillow's formats has its own
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise ValueError(f"it has more than {most} million pixels; make it smaller") from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise ValueError(f"it cannot be opened: {error.strerror}") from None
         raise ValueError(f"it is damaged: {' '.join(str(error).split())}") from None
-    return np.stack([resized(plane, size) for plane in planes]) * 2 - 1, side
 
 
-class Unscaled(ValueError):
-    """The picture's numbers have no known range."""
+class Unfit(ValueError):
+    """The picture can be read, and is not what is asked for."""
 
 
-def cropped(image: "Image") -> tuple["Image", int]:
-    """Return the centre square and its side."""
+def upright(path: Path) -> "Image":
+    """Return a picture's first frame, turned as its EXIF orientation says."""
+    from PIL import Image, ImageOps
+
+    Image.init()
+    known = [name for name in FORMATS if name in Image.OPEN]
+    if path.is_dir():
+        raise Unfit("it is a folder")
+    if path.stat().st_size == 0:
+        raise Unfit("it is empty")
+    with Image.open(path, formats=known) as image:
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def centre(image: "Image") -> "Image":
+    """Return the centre square."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side)), side
+    return image.crop((left, top, left + side, top + side))
+
+
+def scaled(square: "Image", size: int, channels: int, masking: bool = False) -> np.ndarray:
+    """Return a square picture as (channels, size, size) in [0, 1], read a band at a time.
+
+    Args:
+        masking: make each pixel white or black first, 1 or 0.
+    """
+    side = square.width
+    rows = side if side <= size else max(1, BAND // side)
+    bands = []
+    for top in range(0, side, rows):
+        planes = values(square.crop((0, top, side, min(top + rows, side))), channels)
+        planes = (planes >= LIGHT).astype(np.float32) if masking else planes
+        bands.append(planes if side <= size else np.stack([averaged(p, size) for p in planes]))
+    planes = np.concatenate(bands, 1)
+    if side <= size:
+        return np.stack([resized(plane, size) for plane in planes])
+    return np.stack([averaged(plane.T, size).T for plane in planes]).astype(np.float32)
 
 
 def values(image: "Image", channels: int) -> np.ndarray:
     """Return a picture's planes (channels, H, W) as float32 in [0, 1].
 
     Raises:
-        Unscaled: deep values are outside 0..65535, or floats outside 0..1.
+        Unfit: deep values are outside 0..65535, or floats outside 0..1.
     """
     if image.mode in DEEP:
         plane = np.asarray(image).astype(np.float32) / np.float32(DEEP[image.mode])
         if not (plane.min() >= 0 and plane.max() <= 1):
-            raise Unscaled("its values are neither 8 nor 16 bits nor floats from 0 to 1")
+            raise Unfit("its values are neither 8 nor 16 bits nor floats from 0 to 1")
         return np.repeat(plane[None], channels, 0)
     if image.has_transparency_data:
         pixels = np.asarray(image.convert("RGBA")).astype(np.float32) / 255

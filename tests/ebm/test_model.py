@@ -65,6 +65,116 @@ def test_image_depends_on_its_seed_and_number_alone(folder: Path) -> None:
     assert not torch.allclose(model.sample(7, seed=4), images, atol=1e-2)
 
 
+def test_number_of_samples_and_seed_are_checked(folder: Path) -> None:
+    model = load(folder)
+    for wrong in ({"count": 0}, {"count": 2.5}, {"count": 2, "seed": -1}):
+        with pytest.raises(ValueError, match="must be a whole number"):
+            model.sample(**wrong)  # type: ignore[arg-type]
+
+
+# Inpainting
+
+
+def left_seen() -> torch.Tensor:
+    mask = torch.zeros(4, 4, dtype=torch.bool)
+    mask[:, :2] = True
+    return mask
+
+
+def test_what_is_visible_is_kept_and_what_is_hidden_is_not_looked_at(folder: Path) -> None:
+    model, mask = load(folder), left_seen()
+    images = torch.rand(3, 1, 4, 4) * 2 - 1
+    fills = model.inpaint(images, mask, completions=2, seed=5)
+    assert fills.shape == (2, 3, 1, 4, 4) and fills.abs().max() <= 1
+    assert torch.equal(fills[..., :2], images[None, ..., :2].expand(2, -1, -1, -1, -1))
+    assert not torch.isclose(fills[0, ..., 2:], fills[1, ..., 2:]).any()
+    unknown = torch.where(mask, images, torch.nan)
+    assert torch.equal(model.inpaint(unknown, mask, completions=2, seed=5), fills)
+
+
+def test_completions_are_those_of_the_apply_stage(folder: Path) -> None:
+    from ebm.apply.inpaint import complete
+
+    model = load(folder)
+    images, mask = torch.rand(3, 1, 4, 4), left_seen().expand(3, 1, 4, 4)
+    right = complete(model.learner, images.numpy(), mask.numpy(), times=4, seed=2)
+    for batch in (5, 250):
+        fills = model.inpaint(images, mask, completions=4, seed=2, batch=batch)
+        assert torch.allclose(fills, torch.from_numpy(right), atol=1e-5)
+
+
+def test_one_image_may_come_without_a_batch_and_as_an_array(folder: Path) -> None:
+    model, image = load(folder), torch.rand(1, 4, 4)
+    right = model.inpaint(image[None], left_seen(), completions=3)[:, 0]
+    assert right.shape == (3, 1, 4, 4)
+    for mask in (left_seen(), left_seen()[None], left_seen()[None, None]):
+        assert torch.equal(model.inpaint(image, mask, completions=3), right)
+        assert torch.equal(model.inpaint(image.numpy(), mask.numpy(), completions=3), right)
+
+
+def test_mask_that_hides_everything_gives_plain_samples(folder: Path) -> None:
+    model = load(folder)
+    fills = model.inpaint(torch.zeros(1, 4, 4), torch.zeros(4, 4, dtype=torch.bool), 5, seed=3)
+    assert torch.equal(fills, model.sample(5, seed=3))
+
+
+SEEN = torch.ones(4, 4, dtype=torch.bool)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "words"),
+    [
+        (torch.zeros(1, 4, 4), left_seen().float(), "the mask is float32; it must be boolean"),
+        (torch.zeros(1, 4, 4), SEEN, "hides no pixel"),
+        (torch.zeros(1, 4, 4), SEEN[:3], "the mask is 3x4; it must be 4x4 or 1x4x4"),
+        (torch.zeros(3, 1, 4, 4), SEEN.expand(2, 1, 4, 4), "the mask is 2x1x4x4.*or 3x1x4x4"),
+        (torch.zeros(3, 4, 4), left_seen(), "the images are 3x4x4; this model's are 1x4x4"),
+        (torch.zeros(1, 4, 5), left_seen(), "the images are 1x4x5; this model's are 1x4x4"),
+        (torch.zeros(4, 4), left_seen(), "the images are 4x4; this model's are 1x4x4"),
+        (torch.zeros(0, 1, 4, 4), left_seen(), "the images are 0x1x4x4: there is none"),
+        (torch.zeros(1, 4, 4).byte(), left_seen(), "the images are uint8; they must be floats"),
+        (torch.full((1, 4, 4), 255.0), left_seen(), r"from 255 to 255; they must be in \[-1, 1\]"),
+        (torch.full((1, 4, 4), torch.nan), left_seen(), "values that are no numbers"),
+        ("image.png", left_seen(), "a str was given"),
+        ([[0.0], [0.0, 1.0]], left_seen(), "a list was given; give a tensor or an array"),
+    ],
+)
+def test_wrong_images_and_masks_are_named_with_what_would_be_right(
+    folder: Path, image: Any, mask: Any, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words) as caught:
+        load(folder).inpaint(image, mask)
+    assert "\n" not in str(caught.value)
+
+
+def test_learner_that_holds_no_pixels_says_so(folder: Path, monkeypatch: Any) -> None:
+    model = load(folder)
+    monkeypatch.setattr("ebm.model.inpaints", lambda _: False)
+    with pytest.raises(ValueError, match="the learner multigrid cannot inpaint"):
+        model.inpaint(torch.zeros(1, 4, 4), left_seen())
+
+
+# Scores
+
+
+def test_scores_are_f_in_batches_without_a_graph(folder: Path) -> None:
+    model = load(folder)
+    images = torch.rand(11, 1, 4, 4, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    seen: list[int] = []
+    model.learner.finest.register_forward_hook(lambda _, x, __: seen.append(len(x[0])))
+    scores = model.score(images, batch=4)
+    assert seen == [4, 4, 3] and scores.shape == (11,) and not scores.requires_grad
+    assert torch.allclose(scores, model.learner.score(images), atol=1e-6)
+    assert torch.allclose(model.score(images.double().numpy()), scores, atol=1e-6)
+    assert model.score(images[3]).shape == () and model.score(images[3]) == model.score(images)[3]
+
+
+def test_wrong_images_have_no_score(folder: Path) -> None:
+    for wrong in (torch.zeros(4, 4), torch.zeros(2, 3, 4, 4), torch.full((1, 4, 4), 7.0)):
+        with pytest.raises(ValueError, match="the images"):
+            load(folder).score(wrong)
+
+
 def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no model.json"):
         load(tmp_path)

@@ -23,6 +23,9 @@ COMMANDS = (
     "keep",
     "results",
     "report",
+    "sample",
+    "inpaint",
+    "score",
     "dashboard",
     "adopt",
     "clean",
@@ -172,6 +175,145 @@ def test_clean_of_an_unknown_name_is_one_sentence_and_a_status(folder: Path) -> 
     assert result.stderr.count("\n") == 1
     assert f"did you mean {NAME}?" in result.stderr
     assert "nothing to remove" in call("clean", "digits").stdout
+
+
+# A trained model on files
+
+
+@pytest.fixture
+def trained(folder: Path) -> Path:
+    """The project's folder with a tiny model, untrained, where the trained one would be."""
+    import torch
+
+    from ebm.learn.multigrid import Multigrid
+    from ebm.model import save
+
+    grid = {"width": 3, "steps": 2, "step_size": 1.0, "noise": 0.05, "start_noise": 0.1}
+    rest = {"bounds": 1.0, "data_noise": 0.0, "rate": 0.01, "momentum": 0.5, "decay": 0.05}
+    settings = {"channels": 1, "grids": [{"size": 4, **grid, **rest}]}
+    learner = Multigrid(Multigrid.Settings.model_validate(settings))
+    learner.prepare(torch.rand(9, 1, 4, 4))
+    place = folder / "models" / NAME / "joint"
+    place.mkdir(parents=True)
+    save(place, "multigrid", learner, learner.networks)
+    return folder
+
+
+def picture(path: Path, value: int = 90, size: tuple[int, int] = (8, 8)) -> Path:
+    from PIL import Image
+
+    Image.new("L", size, value).save(path)
+    return path
+
+
+ON_FILES = [("sample", NAME), ("inpaint", NAME, "a.png", "b.png"), ("score", NAME, "a.png")]
+
+
+@pytest.mark.parametrize("words", ON_FILES, ids=lambda words: words[0])
+def test_model_that_is_not_trained_or_known_is_one_sentence(
+    folder: Path, words: tuple[str, ...]
+) -> None:
+    result = call(*words)
+    assert result.exit_code == 1 and result.stdout == ""
+    assert result.stderr == f"ebm: {NAME} is not trained yet; `ebm run {NAME}` trains it\n"
+    result = call(words[0], f"{NAME}s", *words[2:])
+    assert result.exit_code == 1 and f"did you mean {NAME}?" in result.stderr
+
+
+def test_sample_writes_into_the_callers_folder_and_nothing_over_what_is_there(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (trained / "docs").mkdir()
+    monkeypatch.chdir(trained / "docs")
+    sheet = trained / "docs" / f"{NAME}-samples-seed-3.png"
+    result = call("sample", NAME, "--seed", "3", "--count", "5")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"Written: a sheet of 5 samples, {sheet.name}\n"
+    before = sheet.read_bytes()
+    result = call("sample", NAME, "--seed", "3", "--count", "6")
+    assert result.exit_code == 1
+    assert f"{sheet} is there already; give --force to replace it" in result.stderr
+    assert sheet.read_bytes() == before
+    assert call("sample", NAME, "--seed", "3", "--count", "6", "--force").exit_code == 0
+    assert sheet.read_bytes() != before
+    assert list((trained / "docs").iterdir()) == [sheet]
+
+
+def test_sample_writes_a_file_for_each_when_asked(trained: Path) -> None:
+    for words in (["--out", "mine"], []):
+        result = call("sample", NAME, "--each", "--count", "3", *words)
+        folder = words[1] if words else f"{NAME}-samples-seed-0"
+        assert result.stdout == f"Written: 3 pictures in {folder}\n"
+        files = sorted(path.name for path in (trained / folder).iterdir())
+        assert files == ["000.png", "001.png", "002.png"]
+    assert "000.png is there already" in call("sample", NAME, "--each", "--count", "1").stderr
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("a.jpg", "it must be a folder or a file that ends with .png"),
+        ("results", "lies in results/, which the pipeline writes"),
+        (f"models/{NAME}/joint/a.png", "lies in models/, which the pipeline writes"),
+    ],
+)
+def test_place_that_cannot_be_written_is_refused_before_any_work(
+    trained: Path, out: str, words: str
+) -> None:
+    for command in (["sample", NAME], ["inpaint", NAME, "a.png", "b.png"]):
+        result = call(*command, "--out", out)
+        assert result.exit_code == 1 and words in result.stderr
+        assert not (trained / "results").exists()
+
+
+def test_what_is_written_does_not_make_the_project_look_changed() -> None:
+    names = [f"{NAME}-samples-seed-3.png", f"docs/{NAME}-inpaint-seven-seed-4.png"]
+    command = ["git", "check-ignore", *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode == 128:
+        pytest.skip("not a git repository")
+    assert done.stdout.split() == names
+
+
+def test_inpaint_writes_a_row_and_says_what_is_in_it(trained: Path) -> None:
+    picture(trained / "seven.png"), picture(trained / "hole.png", 255)
+    result = call("inpaint", NAME, "seven.png", "hole.png", "--completions", "2", "--seed", "4")
+    assert result.exit_code == 0, result.stderr
+    row = f"{NAME}-inpaint-seven-seed-4.png"
+    assert "2 completions" in result.stdout and result.stdout.endswith(f"Written: {row}\n")
+    assert (trained / row).is_file()
+
+
+def test_inpaint_refuses_a_mask_of_another_size_by_name(trained: Path) -> None:
+    picture(trained / "seven.png"), picture(trained / "hole.png", 255, (8, 9))
+    result = call("inpaint", NAME, "seven.png", "hole.png", "--out", "row.png")
+    assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1
+    assert "hole.png is 8x9 and seven.png 8x8; the mask must be 8x8 too" in result.stderr
+    assert not (trained / "row.png").exists()
+
+
+def test_score_ranks_what_can_be_read_and_names_the_rest(trained: Path) -> None:
+    for value in (0, 90, 255):
+        picture(trained / f"{value}.png", value)
+    (trained / "letter.png").write_text("Dear Sir or Madam,")
+    names = ["0.png", "90.png", "255.png", "letter.png", "none.png"]
+    result = call("score", NAME, *names)
+    assert result.exit_code == 0
+    assert "log Z" in result.stdout and "centre square at 4x4, in grey" in result.stdout
+    assert "left out: letter.png: it is no picture of a known format" in result.stderr
+    told = json.loads(call("score", NAME, *names, "--json").stdout)
+    assert {row["file"] for row in told["scores"]} == set(names[:3])
+    figures = [row["f"] for row in told["scores"]]
+    assert figures == sorted(figures, reverse=True)
+    assert [row["rank"] for row in told["scores"]] == [1, 2, 3]
+    assert [row["file"] for row in told["left_out"]] == ["letter.png", "none.png"]
+
+
+def test_score_of_nothing_that_can_be_read_fails(trained: Path) -> None:
+    result = call("score", NAME, "none.png", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["scores"] == []
+    assert "there is no picture to score" in result.stderr
 
 
 def test_python_m_flows_is_the_same_program() -> None:

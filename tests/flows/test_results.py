@@ -157,3 +157,15 @@ def test_metrics_that_the_settings_ask_for_are_expected_by_their_names() -> None
         *("precision_pixels8", "recall_pixels8", "one_nn_accuracy_pixels8"),
         *("precision_inception", "recall_inception", "one_nn_accuracy_inception"),
     ]
+
+
+def test_masks_that_the_settings_give_are_expected_by_their_names() -> None:
+    box = {"name": "mouth", "box": [0.5, 0.25, 0.25, 0.5]}
+    asked = {"networks": ["pixels"]}
+    experiment = {"dataset": "faces", "sample": {"count": 9}, "evaluate": asked}
+    names = results.expected({**experiment, "apply": {"masks": ["half", box]}})
+    assert names[1:] == [
+        f"inpaint_{figure}_{mask}"
+        for mask in ("half", "mouth")
+        for figure in ("mse", "psnr", "spread")
+    ]

@@ -55,7 +55,13 @@ def one_sentence(text: str) -> bool:
         ("train.joint.model.grids.0.steps", 0, ["train.joint.model.grids.0.steps is 0"]),
         ("train.joint.model.grids.0.size", 3, ["sizes [3, 4, 8]", "larger multiple"]),
         ("train.joint.model.grids", [], ["grids", "at least 1"]),
-        ("apply.masks.0", "helf", ["apply.masks.0 is 'helf'"]),
+        ("apply.masks.0", "helf", ["apply.masks.0 is 'helf'", "half, block, pixels or a rect"]),
+        ("apply.masks.0", {"name": "a"}, ["apply.masks.0: box is missing"]),
+        ("apply.masks.0", {"name": "a", "bx": 1}, ["unknown key bx; did you mean box?"]),
+        ("apply.masks.0", {"name": "a", "box": [0, 0, 2, 1]}, ["apply.masks.0: box.2 is 2"]),
+        ("apply.masks.0", {"name": "a", "box": [0.5, 0, 0.6, 1]}, ["box is [0.5, 0.0, 0.6, 1.0]"]),
+        ("apply.masks.0", {"name": "a", "box": [0, 0, 0.1, 0.01]}, ["hides no pixel of a 8x8"]),
+        ("apply.masks.0", "block", ["masks has block more than once"]),
         ("sample", None, ["sample is None"]),
     ],
 )
@@ -154,6 +160,14 @@ def test_override_changes_one_value_of_a_copy() -> None:
     changed = override(CONTENT, {key: 77})
     assert changed["experiments"][NAME]["train"]["joint"]["model"]["grids"][1]["steps"] == 77
     assert CONTENT["experiments"][NAME]["train"]["joint"]["model"]["grids"][1]["steps"] != 77
+
+
+def test_box_among_the_masks_is_written_back_as_it_was_given() -> None:
+    box = {"name": "mouth", "box": [0.5, 0.25, 0.25, 0.5]}
+    params = validate(override(CONTENT, {f"experiments.{NAME}.apply.masks": ["half", box]}))
+    apply = inputs(params, "apply", NAME).apply
+    assert apply.model_dump(mode="json")["masks"] == ["half", box]
+    assert apply.names() == ["half", "mouth"]
 
 
 def test_settings_are_frozen() -> None:

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from ebm.apply.inpaint import (
+    best_errors,
     complete,
     diffusion_fill,
     hole_errors,
@@ -107,6 +108,25 @@ def test_errors_of_a_known_offset_on_the_hole() -> None:
     assert found.mse == pytest.approx(0.04, rel=1e-5)
     assert found.psnr == pytest.approx(20, rel=1e-5)  # 10 log10(4 / .04)
     assert hole_errors(x, x, mask).mse == 0
+
+
+def test_best_completion_is_chosen_image_by_image_on_the_hole_alone() -> None:
+    x, mask = images(2), masks("block", 2)
+    off = np.float32([[0.4, 0.1], [0.2, 0.3]])[:, :, None, None, None]
+    fills = np.where(mask, x + 5 * (1 - off), x + off)
+    assert best_errors(fills, x, mask).mse == pytest.approx((0.2**2 + 0.1**2) / 2, rel=1e-5)
+    assert best_errors(fills[:1], x, mask) == hole_errors(fills[0], x, mask)
+
+
+def test_a_draw_has_twice_the_error_of_the_mean_where_completions_are_right() -> None:
+    """Truth and completions from one law: E |x' - x|^2 = 2 var, that of m draws' mean 1 + 1/m."""
+    rng = np.random.default_rng(0)
+    draws = rng.normal(0, 0.3, (5, 400, 1, 8, 8)).astype(np.float32)
+    truth, fills, mask = draws[0], draws[1:], masks("block", 400)
+    variance = spread(fills, mask) ** 2
+    assert hole_errors(fills[0], truth, mask).mse == pytest.approx(2 * variance, rel=0.05)
+    assert hole_errors(fills.mean(0), truth, mask).mse == pytest.approx(1.25 * variance, rel=0.05)
+    assert best_errors(fills, truth, mask).mse < hole_errors(fills, truth, mask).mse
 
 
 def test_spread_is_the_deviation_among_completions() -> None:

@@ -1,0 +1,136 @@
+"""The lines of `ebm sample`, `ebm inpaint` and `ebm score`; the work is in `tasks.on_files`.
+
+What is wrong in the words of a command is said before torch is loaded, which takes seconds. What is
+made goes where the user says, never over what is there unless they say so, and never among what the
+pipeline writes.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from flows.results import experiments, pick
+from tasks.paths import Paths
+
+if TYPE_CHECKING:
+    from tasks.on_files import Ranking
+
+OWNED = ("data", "models", "results", "samples")  # folders that the pipeline alone writes
+COMPARE = "f(x) is known up to log Z: compare the figures of one model, not those of two."
+
+
+class Asked(NamedTuple):
+    """What the commands have in common.
+
+    Attributes:
+        name: the experiment.
+        here: the folder that the user is in.
+        out: where to write, as the user said it; None is that folder.
+        force: write over what is there.
+    """
+
+    name: str
+    here: Path
+    out: Path | None = None
+    force: bool = False
+
+
+def samples(asked: Asked, count: int, seed: int, each: bool) -> Iterator[str]:
+    """Draw, write, and say where."""
+    paths = known(asked.name)
+    stem = f"{asked.name}-samples-seed-{seed}"
+    where = asked.here / (asked.out or stem) if each else target(asked, f"{stem}.png", paths)
+    targets = [where]
+    if each:
+        alone = (where / f"{number:03}.png" for number in range(count))
+        targets = [place(path, "", paths, asked.force) for path in alone]
+    from tasks import on_files
+
+    on_files.draw(on_files.open_model(asked.name, paths), count, seed, targets)
+    what = f"{count} pictures in " if each else f"a sheet of {count} samples, "
+    yield f"Written: {what}{shown(where, asked.here)}"
+
+
+def completions(asked: Asked, image: Path, mask: Path, times: int, seed: int) -> Iterator[str]:
+    """Fill in, write, and say where and what is to be seen."""
+    paths = known(asked.name)
+    path = target(asked, f"{asked.name}-inpaint-{image.stem}-seed-{seed}.png", paths)
+    from tasks import on_files
+
+    picture, hole = (on_files.File(str(each), asked.here / each) for each in (image, mask))
+    model = on_files.open_model(asked.name, paths)
+    yield from on_files.inpaint(model, picture, hole, times, seed, path)
+    yield f"Written: {shown(path, asked.here)}"
+
+
+def ranking(asked: Asked, files: Sequence[Path]) -> "Ranking":
+    """Score files."""
+    paths = known(asked.name)
+    from tasks import on_files
+
+    given = [on_files.File(str(each), asked.here / each) for each in files]
+    return on_files.score(on_files.open_model(asked.name, paths), given)
+
+
+def ranking_lines(name: str, found: "Ranking") -> Iterator[str]:
+    """Say a ranking as a table."""
+    yield f"rank        f(x)  file, by {name}, the likeliest first"
+    for rank, (file, value) in enumerate(found.scores, 1):
+        yield f"{rank:4}  {value:10.4f}  {file}"
+    yield from (COMPARE, *found.notes)
+
+
+def ranking_json(name: str, found: "Ranking") -> str:
+    """Say a ranking as JSON."""
+    rows = [
+        {"rank": rank, "file": file, "f": value}
+        for rank, (file, value) in enumerate(found.scores, 1)
+    ]
+    left_out = [{"file": file, "why": why} for file, why in found.left_out.items()]
+    about = {"experiment": name, "about": COMPARE}
+    return json.dumps({**about, "scores": rows, "left_out": left_out}, indent=1)
+
+
+def known(name: str) -> Paths:
+    """Return the project's folders, where an experiment has this name and a model.
+
+    Raises:
+        ValueError: there is no such experiment, or it is not trained yet.
+    """
+    paths = Paths()
+    experiment = pick(experiments(paths), name)
+    if not (paths.model(name, str(experiment.get("final"))) / "model.json").is_file():
+        raise ValueError(f"{name} is not trained yet; `ebm run {name}` trains it")
+    return paths
+
+
+def target(asked: Asked, file: str, paths: Paths) -> Path:
+    """Return the one picture to write."""
+    return place(asked.here / (asked.out or "."), file, paths, asked.force)
+
+
+def place(out: Path, file: str, paths: Paths, force: bool) -> Path:
+    """Return the picture to write: `out` itself, or `file` in the folder `out`.
+
+    Raises:
+        ValueError: it is there already, is no PNG, or lies where the pipeline writes.
+    """
+    path = out / file if out.is_dir() or not out.suffix else out
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--out is {out}; it must be a folder or a file that ends with .png")
+    root = paths.root.resolve()
+    if path.resolve().is_relative_to(root):
+        first = path.resolve().relative_to(root).parts[0]
+        if first in OWNED:
+            raise ValueError(f"{path} lies in {first}/, which the pipeline writes; choose --out")
+    if path.exists() and not force:
+        raise ValueError(f"{path} is there already; give --force to replace it, or another --out")
+    return path
+
+
+def shown(path: Path, here: Path) -> str:
+    """Return a path as it is from the user's folder, whole where it lies elsewhere."""
+    path = Path(os.path.normpath(path))
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

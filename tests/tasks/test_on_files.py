@@ -1,0 +1,170 @@
+"""A trained model on files: pictures out, pictures in, and what is said of files that are none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ebm.datasets.picture import read_picture
+from ebm.learn.multigrid import Multigrid
+from ebm.model import Model, load, save
+from tasks.on_files import ALONE, File, draw, inpaint, score
+
+GRID = {"width": 3, "steps": 2, "step_size": 1.0, "noise": 0.05, "start_noise": 0.1}
+REST = {"bounds": 1.0, "data_noise": 0.0, "rate": 0.01, "momentum": 0.5, "decay": 0.05}
+
+
+@pytest.fixture(params=[1, 3], ids=["grey", "colour"])
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> Model:
+    torch.manual_seed(0)
+    grids = [{"size": size, **GRID, **REST} for size in (2, 4)]
+    settings = Multigrid.Settings.model_validate({"channels": request.param, "grids": grids})
+    learner = Multigrid(settings)
+    learner.prepare(torch.rand(9, request.param, 4, 4))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save(folder, "multigrid", learner, learner.networks)
+    return load(folder)
+
+
+def saved(path: Path, pixels: np.ndarray) -> File:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return File(path.name, path)
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape)
+
+
+def holes(path: Path, shape: tuple[int, int], columns: slice) -> File:
+    mask = np.zeros(shape)
+    mask[:, columns] = 255
+    return saved(path, mask)
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path)).astype(int)
+
+
+def test_each_sample_read_back_is_the_sample(model: Model, tmp_path: Path) -> None:
+    targets = [tmp_path / "new" / f"{i}.png" for i in range(3)]
+    draw(model, 3, 7, targets)
+    right = model.sample(3, seed=7).numpy()
+    for image, path in zip(right, targets, strict=True):
+        assert 0.75 * ALONE <= pixels_of(path).shape[0] <= ALONE
+        assert np.abs(read_picture(path, 4, model.channels)[0] - image).max() <= 1 / 255 + 1e-6
+    assert sorted(targets) == sorted((tmp_path / "new").iterdir())
+
+
+def test_sheet_is_about_as_wide_as_high(model: Model, tmp_path: Path) -> None:
+    draw(model, 9, 0, [tmp_path / "sheet.png"])
+    height, width, _ = pixels_of(tmp_path / "sheet.png").shape
+    assert height == width > 300
+
+
+def test_inpainting_writes_picture_hole_completions_and_their_difference(
+    model: Model, tmp_path: Path
+) -> None:
+    image = saved(tmp_path / "a.png", noise(4, 4, 3))
+    mask = holes(tmp_path / "mask.png", (4, 4), slice(2, 4))
+    notes = inpaint(model, image, mask, 3, 0, tmp_path / "row.png")
+    assert len(notes) == 1 and "3 completions; where they differ" in notes[0]
+    pixels = pixels_of(tmp_path / "row.png")
+    cell = (pixels.shape[1] - 2) // 6
+    tiles = [pixels[2:cell, 2 + i * cell : (i + 1) * cell] for i in range(6)]
+    seen = [tile[:, : tile.shape[1] // 2] for tile in tiles]
+    assert all((half == seen[0]).all() for half in seen[:5]) and (seen[5] == 0).all()
+    assert len(np.unique(tiles[1][:, -cell // 3 :].reshape(-1, 3), axis=0)) == 1
+    assert (tiles[2] != tiles[3]).any() and tiles[5].any()
+
+
+def test_one_completion_has_no_difference(model: Model, tmp_path: Path) -> None:
+    image = saved(tmp_path / "a.png", noise(4, 4))
+    mask = holes(tmp_path / "mask.png", (4, 4), slice(2, 4))
+    notes = inpaint(model, image, mask, 1, 0, tmp_path / "row.png")
+    assert "differ" not in notes[0]
+    height, width, _ = pixels_of(tmp_path / "row.png").shape
+    assert width - 2 == 3 * (height - 2)
+
+
+def test_what_the_model_sees_of_a_picture_of_another_size_is_said(
+    model: Model, tmp_path: Path
+) -> None:
+    image = saved(tmp_path / "photo.png", noise(30, 40, 3))
+    mask = holes(tmp_path / "mask.png", (30, 40), slice(0, 40))
+    notes = inpaint(model, image, mask, 1, 0, tmp_path / "row.png")
+    assert notes[0].startswith("photo.png is 40x30; the model sees its centre square at 4x4, in ")
+    assert "plain samples" in notes[1]
+
+
+def test_wrong_masks_and_pictures_are_named_and_nothing_is_written(
+    model: Model, tmp_path: Path
+) -> None:
+    image = saved(tmp_path / "a.png", noise(30, 40, 3))
+    (tmp_path / "letter.png").write_text("Dear Sir or Madam,")
+    letter = File("letter.png", tmp_path / "letter.png")
+    good = holes(tmp_path / "good.png", (30, 40), slice(15, 20))
+    says = {
+        "turned.png is 30x40 and a.png 40x30; the mask must be 40x30 too": (
+            image,
+            holes(tmp_path / "turned.png", (40, 30), slice(0, 5)),
+        ),
+        "aside.png is black all over the centre square": (
+            image,
+            holes(tmp_path / "aside.png", (30, 40), slice(0, 4)),
+        ),
+        "letter.png: it is no picture of a known format": (image, letter),
+        "letter.png: it is no picture": (letter, good),
+        "none.png: it cannot be opened": (image, File("none.png", tmp_path / "none.png")),
+    }
+    for words, (picture, mask) in says.items():
+        with pytest.raises(ValueError, match=words):
+            inpaint(model, picture, mask, 2, 0, tmp_path / "row.png")
+    assert not list(tmp_path.glob("*row*"))
+
+
+def test_files_are_ranked_by_f_and_the_rest_is_named(model: Model, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    for number in range(5):
+        saved(folder / "old" / f"{number}.png", np.random.default_rng(number).random((4, 4)) * 255)
+    alone = saved(tmp_path / "alone.png", noise(9, 12, 3))
+    (folder / "letter.jpg").write_text("Dear Sir or Madam,")
+    (folder / ".hidden.png").write_text("no picture")
+    (folder / "empty.png").mkdir()
+    found = score(
+        model, [File("in/", folder), alone, alone, File("none.png", tmp_path / "none.png")]
+    )
+    assert [value for _, value in found.scores] == sorted([v for _, v in found.scores])[::-1]
+    names = {f"in/old/{number}.png": folder / "old" / f"{number}.png" for number in range(5)}
+    names["alone.png"] = alone.path
+    assert {name for name, _ in found.scores} == set(names)
+    for name, value in found.scores:
+        x, _ = read_picture(names[name], 4, model.channels)
+        assert value == pytest.approx(float(model.score(x)), abs=1e-5)
+    assert set(found.left_out) == {"in/letter.jpg", "none.png"}
+    assert found.notes[0].startswith("1 of them are of another size; of each, the model sees its")
+
+
+def test_files_are_scored_a_batch_at_a_time(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [saved(tmp_path / f"{i}.png", np.full((4, 4), 20 * i)) for i in range(7)]
+    right = score(model, given)
+    sizes: list[int] = []
+    whole = model.score
+    monkeypatch.setattr("tasks.on_files.BATCH", 3)
+    monkeypatch.setattr(model, "score", lambda x: sizes.append(len(x)) or whole(x))
+    found = score(model, given)
+    assert sizes == [3, 3, 1]
+    assert [name for name, _ in found.scores] == [name for name, _ in right.scores]
+
+
+def test_nothing_to_read_gives_an_empty_ranking(model: Model, tmp_path: Path) -> None:
+    found = score(
+        model, [File("none.png", tmp_path / "none.png"), File("here", tmp_path / "model")]
+    )
+    assert found.scores == [] and found.notes == []
+    assert set(found.left_out) == {"none.png", "here/model.json", "here/model.pt"}
