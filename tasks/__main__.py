@@ -119,7 +119,12 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
             *data,
             *([paths.reference(inputs.dataset, "inception")] if slow else []),
         ]
-    return [paths.model(name, inputs.final), *data]
+    slow = inputs.classify.networks if stage == "classify" else []
+    return [
+        paths.model(name, inputs.final),
+        *data,
+        *(paths.reference(inputs.dataset, network) for network in slow),
+    ]
 
 
 def set_threads(inputs: Any) -> None:

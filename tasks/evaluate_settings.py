@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ebm.settings import Settings
 
+SLOW = ("inception", "efficientnet")  # networks whose features of real images are a reference
 CLASSIFIER = ("feature_epochs", "feature_width", "feature_batch", "feature_rate")
 
 
@@ -87,10 +88,18 @@ class Reference(Settings):
     """The features of a data set's real images, computed once and kept by DVC."""
 
     dataset: str
-    network: Literal["inception"]
-    weights: str = Field(description="TorchScript file inside the project; your own is welcome")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of that file: it is code, too")
-    images: int = Field(ge=2, description="at most so many training and so many test images")
+    network: Literal["inception", "efficientnet"]
+    weights: str = Field(description="file inside the project; your own is welcome")
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$", description="of that file: inception's is code, too"
+    )
+    images: int = Field(ge=2, description="at most so many images of each split")
+    training: int | None = Field(
+        default=None,
+        ge=2,
+        exclude_if=unasked,
+        description="at most so many training images, where they are to be fewer than `images`",
+    )
     device: Literal["cpu", "gpu"] = Field(description="of the network, for samples too")
     threads: int = Field(ge=1, le=256, description="threads of torch")
 

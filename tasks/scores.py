@@ -54,6 +54,17 @@ def beside(
     return {"metric": metric, "of": of, "value": rounded(value)}
 
 
+def beside_spread(metric: str, of: str, values: NDArray[np.float64]) -> dict[str, Any]:
+    """Return such a row with the standard deviation, with 1 / (n - 1), of the values: one a seed.
+
+    Args:
+        metric: what is compared.
+        of: what it is compared with.
+        values: two or more.
+    """
+    return {**beside(metric, of, values), "spread": rounded(np.std(values, ddof=1))}
+
+
 def write_scores(
     path: Path,
     experiment: str,

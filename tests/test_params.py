@@ -1,5 +1,6 @@
 """params.yaml, dvc.yaml and what the stages read agree."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 
 from ebm.datasets import WEIGHTS, loader
 from ebm.datasets.source import sha256
+from ebm.metrics.efficientnet import bare
 from ebm.settings import Settings
 from tasks.__main__ import main
 from tasks.settings import declared, inputs, read
@@ -99,8 +101,15 @@ def test_other_tables_of_the_graph_agree_with_the_settings(stage: str) -> None:
     table = GRAPH[stage]["foreach"]
     assert set(table) == {name for name, e in EXPERIMENTS.items() if e.get(stage)}
     for name, row in table.items():
-        for field, value in row.items():
-            assert value == EXPERIMENTS[name][field], f"{stage}@{name}: {field}"
+        for field in set(row) - {"beside"}:
+            assert row[field] == EXPERIMENTS[name][field], f"{stage}@{name}: {field}"
+
+
+def test_classify_stands_beside_the_reference_where_the_settings_name_efficientnet() -> None:
+    for name, row in GRAPH["classify"]["foreach"].items():
+        slow = "efficientnet" in EXPERIMENTS[name]["classify"].get("networks", ())
+        beside = "reference/%s/efficientnet" if slow else "prepared/%s/manifest.json"
+        assert row["beside"] == f"data/{beside % row['dataset']}", name
 
 
 def test_source_of_every_data_set_is_fetched_to_where_it_is_read() -> None:
@@ -233,3 +242,29 @@ def test_reference_and_all_of_evaluate_read_every_setting_that_they_declare(
     for before in (["train", "tiny", "joint"], ["sample", "tiny"]):
         assert main(before) == 0
     assert unread(reads, "evaluate", "tiny") == set()
+
+
+PRETRAINED = """
+references:
+  digits-efficientnet:
+    {dataset: digits, network: efficientnet, weights: random.pth, sha256: SHA256, images: 700,
+     training: 200, device: cpu, threads: 1}
+"""
+WHOLE = """      networks: [efficientnet]
+      fine_tune: {updates: 2, batch: 4, rates: [0.001, 0.01], decay: 0.01, checks: 2}
+"""
+
+
+def test_all_of_classify_reads_every_setting_that_it_declares(at: Path, reads: Reads) -> None:
+    torch.save(bare().state_dict(), at / "random.pth")
+    digest = sha256(at / "random.pth")
+    change(at, r"references: \{\}", PRETRAINED.replace("SHA256", digest))
+    change(at, r"    classify:\n", r"\g<0>" + WHOLE)
+    assert unread(reads, "reference", "digits-efficientnet") == set()
+    assert main(["train", "tiny", "joint"]) == 0
+    assert unread(reads, "classify", "tiny") == set()
+    written = json.loads((at / "results" / "tiny" / "classify.json").read_text())
+    assert [row["metric"] for row in written["metrics"]][1:] == [
+        "error_20_labels_fine_tuned",
+        "margin_20_labels",
+    ]

@@ -8,7 +8,7 @@ from ebm.datasets.source import Source
 
 LOADERS = ("cifar10", "digits", "faces", "fashion", "folder", "mnist")
 
-WEIGHTS = ("inception",)  # weights of networks: fetched alike, loaded by who uses them
+WEIGHTS = ("efficientnet", "inception")  # of networks: fetched alike, loaded by who uses them
 
 FETCHED = tuple(sorted({*LOADERS, *WEIGHTS} - {"folder"}))  # a folder's pictures are the user's own
 

@@ -31,14 +31,20 @@ class Trained(Protocol):
 
     Attributes:
         networks: what was learned, averaged.
+        settings: those it was made of, `channels` of the images among them.
         size: the key of the finest states that `sample` returns.
     """
 
     networks: "nn.Module"
+    settings: Any
 
     @property
     def size(self) -> int:
         """The side of the images."""
+
+    @property
+    def feature_network(self) -> "nn.Module":
+        """What `features` shows x to: a module with `features`, whose copies may be trained."""
 
     def sample(self, seeds: Sequence[int], *, keep: int = 0) -> "dict[int, list[Tensor]]":
         """Draw one image a seed; each depends on its own seed alone.

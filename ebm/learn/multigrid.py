@@ -34,6 +34,12 @@ class Grid(Settings):
 
     size: int = Field(ge=2, description="side of the image at this grid, in pixels")
     width: int = Field(ge=1, description="channels of the network's first layer")
+    widest: int | None = Field(
+        default=None,
+        ge=1,
+        exclude_if=lambda widest: widest is None,
+        description="most channels of a layer; null: they double down to the 2x2 map",
+    )
     steps: int = Field(ge=1, description="K, Langevin steps from the grid below")
     step_size: float = Field(gt=0, description="dt of the Langevin step; pixels are in [-1, 1]")
     noise: float = Field(ge=0, description="standard deviation of the step's noise")
@@ -129,7 +135,10 @@ class Multigrid:
                 "its size must be a multiple"
             )
         self.networks = nn.ModuleDict(
-            {str(g.size): ConvNet(g.size, settings.channels, g.width) for g in settings.grids}
+            {
+                str(g.size): ConvNet(g.size, settings.channels, g.width, g.widest)
+                for g in settings.grids
+            }
         )
         if below is None:
             self.networks["1"] = Histogram(settings.channels)
@@ -296,6 +305,11 @@ class Multigrid:
     def finest(self) -> ConvNet:
         """The finest grid's network, f."""
         return cast(ConvNet, self.networks[str(self.size)])
+
+    @property
+    def feature_network(self) -> ConvNet:
+        """The network whose features `features` returns."""
+        return self.finest
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next iteration depends on."""

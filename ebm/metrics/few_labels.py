@@ -47,10 +47,12 @@ class FewLabels(NamedTuple):
     Attributes:
         errors: (draws,), the share of wrong test rows in each draw, in [0, 1].
         strength: C, chosen on the validation split.
+        models: the classifiers, one a draw.
     """
 
     errors: Array
     strength: float
+    models: Sequence[LogisticRegression]
 
 
 def draw_labels(y: Labels, count: int, seed: int) -> Labels:
@@ -87,10 +89,18 @@ def draw_labels(y: Labels, count: int, seed: int) -> Labels:
 
 def standardise(splits: Splits) -> Splits:
     """Return the splits with the training rows at mean 0 and deviation 1; constants become 0."""
-    mean, deviation = splits.train[0].mean(0), splits.train[0].std(0)
-    varies = deviation > 1e-6 * max(1.0, float(deviation.max()))
-    scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
+    mean, scale = scaling(splits.train[0])
     return Splits(*(((h - mean) * scale, y) for h, y in splits))
+
+
+def scaling(h: Array) -> tuple[Array, Array]:
+    """Return the mean, (D,), and the scale, (D,), that bring h: (N, D) to mean 0, deviation 1.
+
+    The scale of a constant is 0.
+    """
+    mean, deviation = h.mean(0), h.std(0)
+    varies = deviation > 1e-6 * max(1.0, float(deviation.max()))
+    return mean, np.where(varies, 1 / np.where(varies, deviation, 1), 0)
 
 
 def few_labels(splits: Splits, draws: Sequence[Labels], strengths: Sequence[float]) -> FewLabels:
@@ -118,7 +128,8 @@ def few_labels(splits: Splits, draws: Sequence[Labels], strengths: Sequence[floa
         for strength, models in fitted.items()
     }
     best = min(validated, key=lambda strength: validated[strength])
-    return FewLabels(np.array([error(model, *splits.test) for model in fitted[best]]), best)
+    errors = np.array([error(model, *splits.test) for model in fitted[best]])
+    return FewLabels(errors, best, fitted[best])
 
 
 def learn(train: tuple[Array, Labels], rows: Labels, strength: float) -> LogisticRegression:

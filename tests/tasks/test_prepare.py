@@ -106,6 +106,22 @@ def test_folder_is_prepared_and_what_was_left_out_is_said_and_kept(
     assert len({image.tobytes() for part in parts for image in part}) == 19
 
 
+def test_mirrored_training_images_stand_behind_the_others_and_no_held_out_one_is(
+    pictures: Path,
+) -> None:
+    assert main(["prepare", "folder"]) == 0
+    plain = {p: load_arrays(Path(f"data/prepared/folder/{p}.npz"))["x"] for p in ("train", "test")}
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["datasets"]["folder"]["mirror"] = True
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    assert main(["prepare", "folder"]) == 0
+    train = load_arrays(Path("data/prepared/folder/train.npz"))
+    assert (train["x"] == np.concatenate([plain["train"], plain["train"][..., ::-1]])).all()
+    assert len(train["y"]) == 24
+    assert (load_arrays(Path("data/prepared/folder/test.npz"))["x"] == plain["test"]).all()
+    assert read_json(Path("data/prepared/folder/manifest.json"))["sizes"]["train"] == 24
+
+
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main(list(arguments)) == 1
     assert not Path("data/prepared/folder").exists()
