@@ -27,9 +27,12 @@ def run(name: str, part: str | None, inputs: PrepareInputs, paths: Paths, monito
         raise ValueError(f"datasets.{name}.raw is {dataset.raw!r}, which does not exist")
     images, labels, test, notes = module.load(raw, dataset.options, monitor.progress)
     splits = split(len(images), dataset, name, test)
+    parts = {part_name: (images[rows], labels[rows]) for part_name, rows in splits.items()}
+    if dataset.mirror:
+        parts["train"] = mirrored(*parts["train"])
     with new_folder(paths.prepared(name)) as folder:
-        for part_name, rows in splits.items():
-            save_arrays(folder / f"{part_name}.npz", x=images[rows], y=labels[rows])
+        for part_name, (x, y) in parts.items():
+            save_arrays(folder / f"{part_name}.npz", x=x, y=y)
         source = module.SOURCE
         manifest = {
             "title": source.title,
@@ -39,11 +42,16 @@ def run(name: str, part: str | None, inputs: PrepareInputs, paths: Paths, monito
             "shape": list(images.shape[1:]),
             "range": [-1.0, 1.0],
             "classes": int(labels.max()) + 1,
-            "sizes": {part_name: len(rows) for part_name, rows in splits.items()},
+            "sizes": {part_name: len(x) for part_name, (x, _) in parts.items()},
         }
         write_json(folder / "manifest.json", {**manifest, **({"notes": notes} if notes else {})})
     if notes.get("left_out"):
         monitor.say(said(notes["left_out"], paths.prepared(name) / "manifest.json"))
+
+
+def mirrored(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (N, C, H, W) and their labels, then the same mirrored left to right."""
+    return np.concatenate([x, x[..., ::-1]]), np.concatenate([y, y])
 
 
 def checksums(raw: Path) -> dict[str, str]:

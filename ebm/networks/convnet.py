@@ -18,9 +18,10 @@ class ConvNet(nn.Module):
         size: side of the image in pixels, a power of two, 2 or more.
         channels: 1 for grey, 3 for colour.
         width: channels after the first convolution.
+        widest: the most channels of a layer; None lets them double down to the 2x2 map.
 
     Raises:
-        ValueError: size is not a power of two of at least 2.
+        ValueError: size is not a power of two of at least 2, or widest is below width.
 
     Source: the network of multigrid learning, arXiv:1709.08868, section 3, at these sizes.
 
@@ -28,17 +29,21 @@ class ConvNet(nn.Module):
     torch.Size([5])
     """
 
-    def __init__(self, size: int, channels: int = 1, width: int = 32) -> None:
+    def __init__(
+        self, size: int, channels: int = 1, width: int = 32, widest: int | None = None
+    ) -> None:
         super().__init__()
         if size < 2 or size & (size - 1):
             raise ValueError(f"the image size is {size}; it must be a power of two, 2 or more")
+        if widest is not None and widest < width:
+            raise ValueError(f"widest is {widest}; it must be width, {width}, or more")
         layers: list[nn.Module] = []
         inward = channels
         if size == 2:
             layers, inward = [nn.Conv2d(channels, width, 3, padding=1), nn.SiLU()], width
         while size > 2:
             layers += [nn.Conv2d(inward, width, 4, stride=2, padding=1), nn.SiLU()]
-            size, inward, width = size // 2, width, 2 * width
+            size, inward, width = size // 2, width, min(2 * width, widest or 2 * width)
         self.body = nn.Sequential(*layers)
         self.top = nn.Sequential(nn.Conv2d(inward, inward, 2), nn.SiLU(), nn.Flatten())
         self.head = nn.Linear(inward, 1)

@@ -61,3 +61,10 @@ def test_saved_and_loaded_network_gives_the_same_bits(
 def test_sizes_that_cannot_be_halved_are_refused(size: int) -> None:
     with pytest.raises(ValueError, match=f"image size is {size}"):
         ConvNet(size)
+
+
+def test_widest_stops_the_doubling() -> None:
+    widths = [m.out_channels for m in ConvNet(32, 1, 16, 32).body if isinstance(m, torch.nn.Conv2d)]
+    assert widths == [16, 32, 32, 32]
+    with pytest.raises(ValueError, match="widest is 8; it must be width, 16, or more"):
+        ConvNet(32, 1, 16, 8)
