@@ -53,6 +53,7 @@ def tiny_params() -> dict[str, Any]:
     params["experiments"] = {
         new: cut_down(params["experiments"][old]) for old, new in names.items()
     }
+    params["references"] = {}
     return params
 
 
