@@ -24,6 +24,12 @@ class FitSettings(Settings):
     batch: int = Field(ge=2, description="data in an iteration; their variation is judged")
     average: float = Field(ge=0, lt=1, description="decay of the averaged parameters; 0 is none")
     final_rate: float = Field(gt=0, le=1, description="learning rate at the end over that at first")
+    warm_up: int = Field(
+        default=0,
+        ge=0,
+        exclude_if=lambda updates: not updates,
+        description="iterations over which the learning rate rises to its full value",
+    )
     check_every: int = Field(ge=1, description="iterations between looks of the judge")
     checkpoint_every: int = Field(ge=1, description="iterations between checkpoints")
     gap_limit: float = Field(gt=0, description="energy gap beyond which a run diverges, in nats")
@@ -156,6 +162,7 @@ class Run:
         """Draw a batch, set the rate, learn once, and average."""
         fraction = self.step / self.settings.updates
         factor = self.slow * (1 + (self.settings.final_rate - 1) * fraction)
+        factor *= min(1.0, (self.step + 1) / (self.settings.warm_up or 1))
         for key, optimiser in self.learner.optimisers.items():
             for group in optimiser.param_groups:
                 group["lr"] = self.rates[key] * factor

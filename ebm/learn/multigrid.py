@@ -26,7 +26,7 @@ from ebm.samplers.langevin import Record, langevin
 from ebm.samplers.noise import Noise, spawn
 from ebm.settings import Settings
 
-REVISION = 1
+REVISION = 2
 
 
 class Grid(Settings):
@@ -227,27 +227,31 @@ class Multigrid:
         seeds: Sequence[int] | None = None,
         generator: torch.Generator | None = None,
         fixed: tuple[Tensor, Tensor] | None = None,
+        pace: float = 1.0,
         keep: int = 0,
     ) -> tuple[Tensor, Record]:
         """Run one grid's chains from samples x: (N, C, h, h) of the grid below.
 
         `fixed` is (image, mask): pixels where the mask is True stay as in the image; both are
-        at this grid's size.
+        at this grid's size. What they differ by from x is carried on into the hole. `pace` is the
+        step size's share that such chains take, at the same temperature.
         """
         x = expand(x, grid.size)
         first = spawn(seeds, 2 * grid.size) if seeds is not None else None
-        x = x + grid.start_noise * Noise(x, 1, seeds=first, generator=generator).next()
         held = None
         if fixed is not None:
             image, held = fixed
+            x = x + carry_on(torch.where(held, image - x, 0), held.expand_as(x).to(x))
+        x = x + grid.start_noise * Noise(x, 1, seeds=first, generator=generator).next()
+        if held is not None:
             x = torch.where(held, image, x)
         with frozen(network):
             return langevin(
                 network,
                 x,
                 steps=grid.steps,
-                step_size=grid.step_size,
-                noise=grid.noise,
+                step_size=pace * grid.step_size,
+                noise=pace**0.5 * grid.noise,
                 bounds=(-grid.bounds, grid.bounds),
                 seeds=spawn(seeds, 2 * grid.size + 1) if seeds is not None else None,
                 generator=generator,
@@ -260,6 +264,7 @@ class Multigrid:
         seeds: Sequence[int],
         *,
         fixed: tuple[Tensor, Tensor] | None = None,
+        pace: float = 1.0,
         keep: int = 0,
     ) -> dict[int, list[Tensor]]:
         """Draw one image a seed, from the histogram up through every grid.
@@ -269,6 +274,8 @@ class Multigrid:
             fixed: (image, mask) at the finest grid, (N, C, H, W) each: pixels where the boolean
                 mask is True stay as they are (inpainting). A coarse pixel is held where at least
                 half of the pixels under it are, at the mean of those.
+            pace: step size of chains with fixed pixels, as a share of that of learning. Beside a
+                hole f is steeper than learning ever saw, and whole steps overshoot.
             keep: keep the chain's state every so many steps; 0 keeps the end alone.
 
         Returns:
@@ -284,7 +291,7 @@ class Multigrid:
             here = None
             if fixed is not None:
                 here = shrink_seen(image, mask, grid.size)
-            x, record = self.chain(grid, network, x, seeds=seeds, fixed=here, keep=keep)
+            x, record = self.chain(grid, network, x, seeds=seeds, fixed=here, pace=pace, keep=keep)
             states[grid.size] = record.path or [x]
         return states
 
@@ -334,3 +341,20 @@ def shrink_seen(image: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]
     """
     seen = shrink(mask.to(image).expand_as(image), size)
     return shrink(image * mask, size) / seen.clamp(min=1e-6), seen >= 0.5
+
+
+def carry_on(values: Tensor, weight: Tensor) -> Tensor:
+    """Return values (N, C, H, H) where their weight is above 0, and a smooth filling elsewhere.
+
+    From fine to coarse the means of what is known; from coarse to fine, these where nothing is.
+
+    Args:
+        values: 0 where the weight is 0.
+        weight: in [0, 1], the share of a pixel that is known.
+    """
+    known = values / weight.clamp(min=1e-6)
+    if values.shape[-1] == 1:
+        return known
+    coarse = carry_on(F.avg_pool2d(values, 2), F.avg_pool2d(weight, 2))
+    smooth = F.interpolate(coarse, scale_factor=2, mode="bilinear")
+    return torch.where(weight > 0, known, smooth)

@@ -172,15 +172,22 @@ def untrained(network: nn.Module, seed: int) -> nn.Module:
     fresh = copy.deepcopy(network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for name, module in fresh.named_modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-            elif next(module.parameters(recurse=False), None) is not None:
-                raise ValueError(
-                    f"{name or type(module).__name__} has parameters and no reset_parameters; "
-                    "give it one, so that the network can be trained from scratch"
-                )
+        reset(fresh)
     return fresh
+
+
+def reset(module: nn.Module, name: str = "") -> None:
+    """Let a module draw its weights anew: itself where it can, else each of its parts."""
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()
+        return
+    if next(module.parameters(recurse=False), None) is not None:
+        raise ValueError(
+            f"{name or type(module).__name__} has parameters and no reset_parameters; "
+            "give it one, so that the network can be trained from scratch"
+        )
+    for child, part in module.named_children():
+        reset(part, f"{name}.{child}" if name else child)
 
 
 def fine_tune(

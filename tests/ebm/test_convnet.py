@@ -68,3 +68,19 @@ def test_widest_stops_the_doubling() -> None:
     assert widths == [16, 32, 32, 32]
     with pytest.raises(ValueError, match="widest is 8; it must be width, 16, or more"):
         ConvNet(32, 1, 16, 8)
+
+
+@pytest.mark.parametrize("size", [8, 32, 64])
+def test_what_varies_in_the_images_still_varies_in_the_last_layer_at_the_start(size: int) -> None:
+    network, x = make(size, 1, 16)
+    assert network.features(x).std(0).mean() > 0.1 * x.std(0).mean()
+
+
+def test_weights_are_drawn_anew_and_the_same_by_the_same_seed() -> None:
+    network, x = make(8, 1, 8)
+    before = network(x)
+    torch.manual_seed(8)
+    network.reset_parameters()
+    assert torch.equal(network(x), before) is False
+    again, _ = make(8, 1, 8)
+    assert torch.equal(again(x), before)

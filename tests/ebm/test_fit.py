@@ -112,6 +112,19 @@ def test_run_cut_off_and_resumed_equals_one_left_alone(at: int, tmp_path: Path) 
     assert same(run(made(), checkpoint=checkpoint), run(made()))
 
 
+def test_rate_rises_over_the_warm_up_and_falls_from_there() -> None:
+    rates: list[float] = []
+
+    class Noting(Multigrid):
+        def learn(self, batch: Tensor) -> dict[str, Tensor]:
+            rates.append(rate(self))
+            return super().learn(batch)
+
+    run(made(Noting), warm_up=4)
+    falling = [0.01 * (1 - 0.9 * step / 24) for step in range(24)]
+    assert rates == pytest.approx([f * min(1, (i + 1) / 4) for i, f in enumerate(falling)])
+
+
 @pytest.mark.parametrize("at", [10, 14, 16, 17, 20, 25, 31])
 def test_cut_off_about_a_rollback_changes_nothing(at: int, tmp_path: Path) -> None:
     checkpoint, whole = tmp_path / "checkpoint.pt", run(made(Stumbling))

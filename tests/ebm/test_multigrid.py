@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from ebm.energy import contrast
-from ebm.learn.multigrid import Grid, Histogram, Multigrid, MultigridSettings, expand, shrink
+from ebm.learn.multigrid import (
+    Grid,
+    Histogram,
+    Multigrid,
+    MultigridSettings,
+    carry_on,
+    expand,
+    shrink,
+)
 
 GRID = {
     "width": 4,
@@ -157,6 +165,29 @@ def test_inpainting_keeps_the_visible_pixels_exactly() -> None:
     assert not torch.isclose(states[4][-1][~mask], image[~mask]).all()
     assert torch.equal(states[2][-1][:, :, 0], shrink(image, 2)[:, :, 0])
     assert torch.allclose(states[1][-1].flatten(), image[:, :, :2].mean((1, 2, 3)))
+
+
+def test_smooth_filling_keeps_what_is_known_and_carries_it_on() -> None:
+    known = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    known[..., :4] = True
+    plane = torch.full((1, 1, 8, 8), 0.3)
+    filled = carry_on(plane * known, known.float())
+    assert torch.allclose(filled, plane)
+    slope = torch.linspace(-1, 1, 8).repeat(1, 1, 8, 1)
+    filled = carry_on(slope * known, known.float())
+    assert torch.equal(filled[known], slope[known])
+    assert filled.min() >= -1 and filled.max() <= slope[known].max() + 1e-6
+
+
+def test_half_the_pace_is_half_the_step_at_the_same_temperature() -> None:
+    model = learner(2, 4)
+    image, mask = torch.zeros(3, 1, 4, 4), torch.zeros(3, 1, 4, 4, dtype=torch.bool)
+    mask[..., 0] = True
+    slow = model.sample([1, 2, 3], fixed=(image, mask), pace=0.5)[4][-1]
+    for grid in model.settings.grids:
+        object.__setattr__(grid, "step_size", grid.step_size * 0.5)
+        object.__setattr__(grid, "noise", grid.noise * 0.5**0.5)
+    assert torch.allclose(slow, model.sample([1, 2, 3], fixed=(image, mask))[4][-1])
 
 
 def test_holes_are_filled_differently_by_seed() -> None:
