@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ebm.energy import LogDensity
+from ebm.samplers.checks import check, check_positive
 from ebm.samplers.noise import Noise
 
 REVISION = 1
@@ -40,8 +41,7 @@ def noise_scale(
     Raises:
         ValueError: step_size is not positive, both are given, or one is negative.
     """
-    if step_size <= 0:
-        raise ValueError(f"step_size is {step_size}; it must be positive")
+    check_positive("step_size", step_size)
     if noise is not None and temperature is not None:
         raise ValueError(
             f"both temperature ({temperature}) and noise ({noise}) are given; "
@@ -49,10 +49,10 @@ def noise_scale(
         )
     if noise is None:
         temperature = 1.0 if temperature is None else temperature
-        if temperature < 0:
+        if not 0 <= temperature < float("inf"):
             raise ValueError(f"temperature is {temperature}; it must be 0 or more")
         return (temperature * step_size) ** 0.5, temperature
-    if noise < 0:
+    if not 0 <= noise < float("inf"):
         raise ValueError(f"noise is {noise}; it must be 0 or more")
     return noise, noise**2 / step_size
 
@@ -99,6 +99,7 @@ def langevin(
 
     Source: the tutorial's Langevin dynamics; Parisi 1981; Zhu and Mumford 1998 (GRADE).
     """
+    check(x, steps, held=held, bounds=bounds, clip=clip, keep=keep)
     scale, implied = noise_scale(step_size, temperature, noise)
     source = Noise(x, steps if scale else 0, seeds=seeds, generator=generator)
     start, x = x.detach(), x.detach().clone()
@@ -122,11 +123,17 @@ def langevin(
     return x, Record(strength / max(steps, 1), movement, implied, path)
 
 
-def grad(log_density: LogDensity, x: Tensor) -> Tensor:
-    """Return grad_x log_density(x), (N, ...): that of the sum, so that each chain has its own.
+def value_and_grad(log_density: LogDensity, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log_density(x), (N,), and the gradient of its sum, (N, ...): each chain has its own.
 
     A mean over the batch would divide the step by the number of chains.
     """
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
-        return torch.autograd.grad(log_density(x).sum(), x)[0]
+        value = log_density(x)
+        return value.detach(), torch.autograd.grad(value.sum(), x)[0]
+
+
+def grad(log_density: LogDensity, x: Tensor) -> Tensor:
+    """Return the gradient of log_density at x, (N, ...), each chain's of its own value."""
+    return value_and_grad(log_density, x)[1]

@@ -73,4 +73,6 @@ class Noise:
             ],
             dim=1,
         )
-        return list(reversed(draws.to(self.like)))
+        if self.like.is_cuda:
+            draws = draws.pin_memory()  # so that the host need not wait for the copy
+        return list(reversed(draws.to(self.like, non_blocking=self.like.is_cuda)))

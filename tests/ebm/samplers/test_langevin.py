@@ -145,3 +145,36 @@ def test_parameters_keep_their_gradients_as_they_were() -> None:
     network = ConvNet(size=2, width=2)
     langevin(network, torch.zeros(2, 1, 2, 2), steps=2, step_size=0.1)
     assert all(p.grad is None for p in network.parameters())
+
+
+@pytest.mark.parametrize(("sd", "step_size"), [(0.5, 0.1), (0.5, 0.6), (2.0, 4.0)])
+def test_variance_has_the_bias_of_the_step_size(sd: float, step_size: float) -> None:
+    """On N(0, sd^2), x' = (1 - dt/(2 sd^2)) x + sqrt(dt) e keeps v = sd^2 / (1 - dt/(4 sd^2))."""
+
+    def density(x: Tensor) -> Tensor:
+        return -x.square().sum(1) / (2 * sd**2)
+
+    start = torch.zeros(4000, 50)
+    x, _ = langevin(density, start, steps=60, step_size=step_size, generator=generator(1))
+    right = sd**2 / (1 - step_size / (4 * sd**2))
+    four_errors = 4 * (2 / x.numel()) ** 0.5
+    assert x.var().item() == pytest.approx(right, rel=four_errors)
+    assert abs(right / sd**2 - 1) > 2 * four_errors, "the bias must be seen"
+
+
+def test_record_has_the_temperature_of_the_noise_given() -> None:
+    """The published a = 1, b = .01 is dt = 2 and noise .01, which is T = 5e-5."""
+    x, record = langevin(
+        normal, torch.zeros(20000, 2), steps=30, step_size=2.0, noise=0.01, generator=generator(2)
+    )
+    assert record.temperature == pytest.approx(5e-5)
+    right = 5e-5 / (1 - 2.0 / 4)
+    assert x.var().item() == pytest.approx(right, rel=4 * (2 / x.numel()) ** 0.5)
+
+
+def test_temperature_zero_and_one_step_of_none_are_what_they_say() -> None:
+    start = torch.ones(2, 3)
+    x, record = langevin(normal, start, steps=0, step_size=0.1)
+    assert torch.equal(x, start) and record.movement == 0 and record.strength == 0
+    cold, _ = langevin(normal, start, steps=1, step_size=0.1, temperature=0.0)
+    assert torch.allclose(cold, torch.full((2, 3), 0.95))

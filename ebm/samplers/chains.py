@@ -1,0 +1,234 @@
+"""Where the chains of the synthesis step start: the seed's three implementations.
+
+    (i)   persistent: from the end states of earlier iterations, kept in a buffer
+    (ii)  contrastive divergence: from the observed examples
+    (iii) non-persistent short-run: from noise
+
+A learner says `x, rows = chains.start(n, data, generator)`, runs its sampler from x, and says
+`chains.keep(rows, x)` with the end states. A start from a coarser grid or from a generator is
+computed by the learner itself, which has them: it then runs its sampler from there, and needs
+nothing of this file.
+
+Source: Tieleman, "Training restricted Boltzmann machines using approximations to the likelihood
+gradient", 2008 (i); Hinton, "Training products of experts by minimizing contrastive divergence",
+2002 (ii); Nijkamp, Hill, Zhu, Wu, arXiv:1904.09770 (iii); Du and Mordatch, arXiv:1903.08689 (the
+buffer of which a share is redrawn).
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ebm.settings import Settings
+
+REVISION = 1
+
+
+class Fresh(Settings):
+    """The distribution p_0 that a chain starts from when it starts afresh."""
+
+    noise: Literal["uniform", "gaussian"] = Field(description="p_0 of a fresh chain")
+    scale: float = Field(
+        gt=0,
+        description="uniform: values are in plus or minus this; gaussian: their sd; in units of x",
+    )
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Draw from p_0 on the generator's device."""
+        x = torch.empty(tuple(shape), device=generator.device)
+        if self.noise == "uniform":
+            return x.uniform_(-self.scale, self.scale, generator=generator)
+        return x.normal_(0, self.scale, generator=generator)
+
+
+class PersistentStart(Fresh):
+    """Chains go on from where they were."""
+
+    start: Literal["persistent"] = Field(description="from the end states of earlier iterations")
+    chains: int = Field(ge=1, description="states in the buffer")
+    rejuvenation: float = Field(
+        ge=0,
+        le=1,
+        description="share of the states visited that is redrawn from p_0",
+    )
+
+
+class DataStart(Settings):
+    """Contrastive divergence."""
+
+    start: Literal["data"] = Field(description="from the observed examples of the batch")
+
+
+class NoiseStart(Fresh):
+    """Short-run chains."""
+
+    start: Literal["noise"] = Field(description="from fresh noise at each iteration")
+
+
+StartSettings = Annotated[PersistentStart | DataStart | NoiseStart, Field(discriminator="start")]
+
+
+class Chains(Protocol):
+    """What a learner needs of its chains' starts."""
+
+    def start(
+        self, n: int, data: Tensor | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return n starts, (n, ...), which may be changed, and what `keep` needs to know them by.
+
+        Args:
+            n: the number of chains.
+            data: (B, ...), the batch; only a start from data looks at it.
+            generator: the learner's.
+        """
+
+    def keep(self, rows: Tensor | None, x: Tensor) -> None:
+        """Take back the end states x: (n, ...) of the chains that `start` gave with `rows`."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return everything that the next start depends on, the generator left out."""
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue from what `state_dict` returned."""
+
+
+class Stateless:
+    """Chains that remember nothing."""
+
+    def keep(self, rows: Tensor | None, x: Tensor) -> None:
+        """Forget x."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take nothing.
+
+        Raises:
+            ValueError: there is something: it belongs to persistent chains.
+        """
+        if state:
+            raise ValueError(
+                f"the saved chains have {', '.join(state)}; a start from data or noise has none"
+            )
+
+
+class FromData(Stateless):
+    """Contrastive divergence: chains start at the first n examples of the batch."""
+
+    def start(
+        self, n: int, data: Tensor | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return a copy of the first n examples.
+
+        Raises:
+            ValueError: there are fewer.
+        """
+        there = 0 if data is None else len(data)
+        if data is None or there < n:
+            raise ValueError(
+                f"{n} chains are to start from data, and the batch has {there} examples"
+            )
+        return data[:n].detach().clone(), None
+
+
+class FromNoise(Stateless):
+    """Short-run: every chain starts at fresh noise.
+
+    Args:
+        settings: p_0.
+        shape: of one x.
+    """
+
+    def __init__(self, settings: NoiseStart, shape: Sequence[int]) -> None:
+        self.settings, self.shape = settings, tuple(shape)
+
+    def start(
+        self, n: int, data: Tensor | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Draw n starts from p_0."""
+        return self.settings.draw((n, *self.shape), generator), None
+
+
+class Persistent:
+    """A buffer of states on the device; each visit goes on from some of them.
+
+    Args:
+        settings: size of the buffer, p_0, and the share redrawn.
+        shape: of one x.
+        generator: draws the first states; the buffer lives on its device.
+
+    Attributes:
+        states: (chains, ...), the buffer.
+    """
+
+    def __init__(
+        self, settings: PersistentStart, shape: Sequence[int], generator: torch.Generator
+    ) -> None:
+        self.settings = settings
+        self.states = settings.draw((settings.chains, *shape), generator)
+
+    def start(
+        self, n: int, data: Tensor | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return n states drawn without replacement, of which a share is drawn afresh, and rows.
+
+        Each of the n is redrawn from p_0 with the probability `rejuvenation`, by itself.
+
+        Raises:
+            ValueError: the buffer has fewer than n.
+        """
+        if n > len(self.states):
+            raise ValueError(
+                f"{n} chains are asked for, and chains is {len(self.states)}; "
+                "the buffer must hold a batch"
+            )
+        device = self.states.device
+        rows = torch.randperm(len(self.states), generator=generator, device=device)[:n]
+        x = self.states[rows]
+        if self.settings.rejuvenation:
+            column = (n, *[1] * (x.ndim - 1))
+            redrawn = torch.rand(column, generator=generator, device=device)
+            fresh = self.settings.draw(x.shape, generator)
+            x = torch.where(redrawn < self.settings.rejuvenation, fresh, x)
+        return x, rows
+
+    def keep(self, rows: Tensor | None, x: Tensor) -> None:
+        """Write the end states x: (n, ...) back to their rows.
+
+        Raises:
+            ValueError: rows is None.
+        """
+        if rows is None:
+            raise ValueError("rows is None; persistent chains need the rows that start returned")
+        self.states.index_copy_(0, rows, x.detach())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return a copy of the buffer."""
+        return {"states": self.states.clone()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take the buffer back.
+
+        Raises:
+            ValueError: it is missing, or has another shape.
+        """
+        shape = tuple(state["states"].shape) if "states" in state else None
+        if shape != self.states.shape:
+            raise ValueError(f"the saved chains are {shape}; these are {tuple(self.states.shape)}")
+        self.states.copy_(state["states"])
+
+
+def make_chains(
+    settings: PersistentStart | DataStart | NoiseStart,
+    shape: Sequence[int],
+    generator: torch.Generator,
+) -> Chains:
+    """Return the chains that the settings describe, for x of this shape, on generator's device."""
+    if isinstance(settings, PersistentStart):
+        return Persistent(settings, shape, generator)
+    return FromNoise(settings, shape) if isinstance(settings, NoiseStart) else FromData()
