@@ -28,5 +28,5 @@ def wanted(name: str) -> Source:
     """
     source = source_of(name)
     if not source.files:
-        raise ValueError(f"there is nothing to fetch for {name}: its raw files are your own")
+        raise ValueError(f"there is nothing to fetch for {name}: its raw files are in the project")
     return source

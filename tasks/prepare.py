@@ -25,7 +25,7 @@ def run(name: str, part: str | None, inputs: PrepareInputs, paths: Paths, monito
     module, raw = loader(dataset.source), paths.root / dataset.raw
     if not raw.exists():
         raise ValueError(f"datasets.{name}.raw is {dataset.raw!r}, which does not exist")
-    images, labels, test, notes = module.load(raw, dataset.options, monitor.progress)
+    images, labels, test, notes, bounds = module.load(raw, dataset.options, monitor.progress)
     splits = split(len(images), dataset, name, test)
     parts = {part_name: (images[rows], labels[rows]) for part_name, rows in splits.items()}
     if dataset.mirror:
@@ -40,7 +40,7 @@ def run(name: str, part: str | None, inputs: PrepareInputs, paths: Paths, monito
             "credit": source.credit,
             "raw": checksums(raw),
             "shape": list(images.shape[1:]),
-            "range": [-1.0, 1.0],
+            "range": list(bounds),
             "classes": int(labels.max()) + 1,
             "sizes": {part_name: len(x) for part_name, (x, _) in parts.items()},
         }

@@ -6,11 +6,13 @@ from typing import Any
 
 from ebm.datasets.source import Source
 
-LOADERS = ("cifar10", "digits", "faces", "fashion", "folder", "mnist")
+LOADERS = ("cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist")
 
 WEIGHTS = ("efficientnet", "inception")  # of networks: fetched alike, loaded by who uses them
 
-FETCHED = tuple(sorted({*LOADERS, *WEIGHTS} - {"folder"}))  # a folder's pictures are the user's own
+OWN = ("densities", "folder")  # formulas and the user's own pictures: nothing is fetched
+
+FETCHED = tuple(sorted({*LOADERS, *WEIGHTS} - set(OWN)))
 
 
 def loader(name: str) -> Any:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:  # so that names of learners are known without torch
     from torch import Tensor, nn
 
-LEARNERS = {"multigrid": "Multigrid"}
+LEARNERS = {
+    "maximum_likelihood": "MaximumLikelihood",
+    "multigrid": "Multigrid",
+    "noise_contrastive": "NoiseContrastive",
+}
 
 
 def learner_class(name: str) -> Any:
@@ -31,8 +35,11 @@ class Trained(Protocol):
 
     Attributes:
         networks: what was learned, averaged.
-        settings: those it was made of, `channels` of the images among them.
+        settings: those it was made of, `channels` of the images among them; D of points.
         size: the key of the finest states that `sample` returns.
+
+    An item is an image (C, H, W), or a point (D,); what is said of N images holds for N points,
+    (N, D), whose `size` is D.
     """
 
     networks: "nn.Module"
@@ -40,7 +47,7 @@ class Trained(Protocol):
 
     @property
     def size(self) -> int:
-        """The side of the images."""
+        """The side of the images; of points, D."""
 
     @property
     def feature_network(self) -> "nn.Module":
@@ -50,14 +57,15 @@ class Trained(Protocol):
         """Draw one image a seed; each depends on its own seed alone.
 
         A learner that inpaints also takes `fixed`, (image, mask) of (N, C, H, W) each: where the
-        boolean mask is True the image stays as it is.
+        boolean mask is True the image stays as it is, and `pace`, the share of their step size that
+        such chains take.
 
         Args:
             seeds: N integers.
             keep: keep the chain's state every so many steps; 0 keeps the end alone.
 
         Returns:
-            By size of grid, the states kept, the end last, each (N, C, size, size).
+            By size of grid, the states kept, the end last, each (N, C, size, size), or (N, size).
         """
 
     def features(self, x: "Tensor") -> "Tensor":
@@ -72,3 +80,19 @@ def inpaints(name: str) -> bool:
     import inspect
 
     return "fixed" in inspect.signature(learner_class(name).sample).parameters
+
+
+def has_chain(name: str) -> bool:
+    """Tell whether the learner of this name has what `ebm.apply.chain.Chain` asks of it."""
+    import inspect
+
+    kind = learner_class(name)
+    starts = inspect.isfunction(getattr(kind, "noise", None)) and hasattr(kind, "log_density")
+    return starts and "chain" in kind.Settings.model_fields
+
+
+def refusal(name: str, application: str) -> str | None:
+    """Say why the learner of this name cannot do an application, None where it can."""
+    if application == "inpaint":
+        return None if inpaints(name) else "cannot inpaint: its `sample` takes no `fixed`"
+    return None if has_chain(name) else f"has no single chain from noise for {application} to run"

@@ -178,8 +178,9 @@ def untrained(network: nn.Module, seed: int) -> nn.Module:
 
 def reset(module: nn.Module, name: str = "") -> None:
     """Let a module draw its weights anew: itself where it can, else each of its parts."""
-    if hasattr(module, "reset_parameters"):
-        module.reset_parameters()
+    anew = getattr(module, "reset_parameters", None)
+    if callable(anew):
+        anew()
         return
     if next(module.parameters(recurse=False), None) is not None:
         raise ValueError(

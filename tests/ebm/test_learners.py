@@ -1,14 +1,17 @@
 """What every learner promises to those who use it."""
 
 import inspect
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from ebm.fit import Learner
+from ebm.fit import Learner, copy
 from ebm.learn import LEARNERS, Trained, inpaints, learner_class
 from ebm.metrics.fine_tune import untrained
+from ebm.model import load, save
 from ebm.settings import Settings
 
 
@@ -26,7 +29,11 @@ def test_learner_has_what_fitting_and_using_it_need(name: str) -> None:
                 assert asked <= set(inspect.signature(getattr(kind, member)).parameters), member
 
 
-SMALL = {
+MLP = {"kind": "mlp", "dim": 2, "widths": [4, 3], "scale": 1.0}
+FRESH = {"noise": "gaussian", "scale": 1.0}
+CHAIN = {"steps": 2, "sample_steps": 2, "step_size": 0.1, "temperature": 1.0}
+ADAM = {"kind": "adam", "rate": 0.01, "momentum": 0.5}
+SMALL: dict[str, dict[str, Any]] = {
     "multigrid": {
         "channels": 1,
         "grids": [
@@ -36,17 +43,104 @@ SMALL = {
                 **{"momentum": 0.5, "decay": 0.0},
             }
         ],
-    }
+    },
+    "maximum_likelihood": {
+        "network": MLP,
+        "reference": 2.0,
+        "start": {"start": "persistent", "chains": 9, "rejuvenation": 0.5, **FRESH},
+        "sample_from": FRESH,
+        "chain": CHAIN,
+        "data_noise": 0.1,
+        "decay": 0.01,
+        "optimiser": ADAM,
+    },
+    "noise_contrastive": {
+        "network": MLP,
+        "reference": 2.0,
+        "noise": {"kind": "mixture", "scale": 1.0, "half": 3.0},
+        "ratio": 2,
+        "data_noise": 0.1,
+        "optimiser": ADAM,
+        "rate_log_z": 0.01,
+        "chain": CHAIN,
+    },
 }
+ITEMS = {"multigrid": (1, 4, 4), "maximum_likelihood": (2,), "noise_contrastive": (2,)}
+
+
+def made(name: str) -> Any:
+    kind = learner_class(name)
+    return kind(kind.Settings.model_validate(SMALL[name]))
+
+
+def items(name: str, count: int) -> torch.Tensor:
+    return torch.rand(count, *ITEMS[name], generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learner_reports_what_the_judge_reads(name: str) -> None:
+    learner, x = made(name), items(name, 8)
+    learner.prepare(x)
+    figures = learner.learn(x)
+    for prefix in {key.rpartition("/")[0] for key in figures}:
+        asked = {"f_data", "f_samples", "sd_data", "sd_samples"}
+        assert asked <= {key.rpartition("/")[2] for key in figures if key.startswith(prefix)}
+    assert all(value.shape == () and torch.isfinite(value) for value in figures.values())
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learner_goes_on_with_the_same_bits_from_its_saved_state(name: str) -> None:
+    one, other, x = made(name), made(name), items(name, 8)
+    for learner in (one, other):
+        learner.prepare(x)
+    one.learn(x)
+    other.load_state_dict(copy(one.state_dict()))
+    for _ in range(2):
+        first, second = one.learn(x), other.learn(x)
+        assert all(torch.equal(first[key], second[key]) for key in first)
+    weights = one.networks.state_dict()
+    assert all(torch.equal(weights[k], v) for k, v in other.networks.state_dict().items())
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_sample_has_the_shape_of_the_data_and_depends_on_its_own_seed_alone(name: str) -> None:
+    learner, x = made(name), items(name, 8)
+    learner.prepare(x)
+    many = learner.sample([5, 6, 7], keep=1)[learner.size]
+    assert many[-1].shape == (3, *ITEMS[name]) and len(many) > 1
+    alone = learner.sample([6])[learner.size][-1]
+    assert torch.allclose(many[-1][1:2], alone, atol=1e-5)
+    assert not torch.allclose(many[-1][:1], alone, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_score_has_a_finite_gradient_to_each_item_of_its_own(name: str) -> None:
+    learner, x = made(name), items(name, 3).requires_grad_(True)
+    learner.prepare(items(name, 8))
+    scores = learner.score(x)
+    assert scores.shape == (3,)
+    (gradient,) = torch.autograd.grad(scores[1], x)
+    assert torch.isfinite(gradient).all() and gradient[1].any()
+    assert not gradient[0].any() and not gradient[2].any()
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_saved_learner_scores_and_samples_as_before(name: str, tmp_path: Path) -> None:
+    learner, x = made(name), items(name, 8)
+    learner.prepare(x)
+    learner.learn(x)
+    save(tmp_path, name, learner, learner.networks)
+    again = load(tmp_path).learner
+    assert torch.equal(again.score(x), learner.score(x))
+    one, other = (each.sample([3, 4])[each.size][-1] for each in (learner, again))
+    assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_feature_network_gives_the_learners_features_and_can_be_trained_from_scratch(
     name: str,
 ) -> None:
-    kind = learner_class(name)
-    learner = kind(kind.Settings.model_validate(SMALL[name]))
-    x = torch.rand(3, 1, 4, 4)
+    learner, x = made(name), items(name, 3)
     assert isinstance(learner.feature_network, nn.Module)
     h = learner.features(x)
     assert torch.equal(learner.feature_network.features(x), h)
@@ -57,6 +151,7 @@ def test_feature_network_gives_the_learners_features_and_can_be_trained_from_scr
 
 def test_learner_that_can_hold_pixels_is_known_to() -> None:
     assert inpaints("multigrid")
+    assert not inpaints("maximum_likelihood") and not inpaints("noise_contrastive")
 
 
 def test_an_experiment_that_inpaints_needs_a_learner_that_can(

@@ -1,5 +1,6 @@
 """Data sets are split without overlap, and their manifests say what they are made of."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from PIL import Image
 from ebm.datasets.source import sha256, together
 from tasks.__main__ import main
 from tasks.artefacts import load_arrays, read_json
-from tasks.prepare import checksums, split
-from tasks.settings import Dataset
+from tasks.monitor import Monitor
+from tasks.paths import Paths
+from tasks.prepare import checksums, run, split
+from tasks.settings import Dataset, PrepareInputs
 
 DIGITS = {"source": "digits", "raw": "data/raw/digits", "seed": 7}
 
@@ -141,3 +144,25 @@ def test_missing_folder_is_named_by_its_setting(pictures: Path, capsys: Any) -> 
     says = "prepare folder: datasets.folder.raw is 'pictures', which does not exist"
     assert fails(capsys, "prepare", "folder") == says
     assert "there is nothing to fetch for folder" in fails(capsys, "fetch", "folder")
+
+
+def test_points_of_a_density_are_prepared_from_its_formulas(tmp_path: Path) -> None:
+    raw = "ebm/datasets/densities.py"
+    (tmp_path / raw).parent.mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[2] / raw, tmp_path / raw)
+    options = {"density": "rings", "count": 40, "seed": 1}
+    held = {"validation": 5, "test": 10, "seed": 7}
+    toy = Dataset.model_validate({"source": "densities", "raw": raw, **held, "options": options})
+    paths = Paths(tmp_path)
+    run("toy", None, PrepareInputs(dataset=toy), paths, Monitor(paths, "prepare", "toy"))
+    manifest = read_json(paths.prepared("toy") / "manifest.json")
+    assert manifest["shape"] == [2] and manifest["classes"] == 1
+    assert manifest["raw"] == {"densities.py": sha256(tmp_path / raw)}
+    parts = {p: load_arrays(paths.prepared("toy") / f"{p}.npz") for p in manifest["sizes"]}
+    assert {name: part["x"].shape for name, part in parts.items()} == {
+        "train": (25, 2),
+        "validation": (5, 2),
+        "test": (10, 2),
+    }
+    reach = [min(p["x"].min() for p in parts.values()), max(p["x"].max() for p in parts.values())]
+    assert manifest["range"] == pytest.approx(reach)

@@ -1,0 +1,208 @@
+"""Maximum likelihood by analysis and synthesis, for points and images (S04, S05).
+
+    p(x) = exp(f(x)) q(x) / Z,    q uniform or N(0, sd^2 I)
+    x      <-  K Langevin steps on log p from a start              (synthesis)
+    theta  <-  theta + eta ( E_data[grad f] - E_samples[grad f] )  (analysis)
+
+The start tells the three variants apart (ebm/samplers/chains.py): `persistent` goes on from the
+last states, `data` begins at the batch (contrastive divergence), `noise` afresh (short-run).
+
+Source: Xie, Lu, Zhu, Wu, arXiv:1602.03264; Tieleman 2008 (persistent chains); Hinton 2002
+(contrastive divergence); Nijkamp et al., arXiv:1904.09770 (short-run).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ebm.energy import LogDensity, contrast, tilt
+from ebm.learn.parts import (
+    ChainSettings,
+    OptimiserSettings,
+    at_rest,
+    check_shape,
+    descend,
+    missing,
+    spectral,
+)
+from ebm.networks import NetworkSettings
+from ebm.samplers.chains import Fresh, StartSettings, make_chains
+from ebm.samplers.langevin import Record
+from ebm.samplers.noise import Noise, spawn
+from ebm.settings import Settings
+
+REVISION = 1
+
+
+class MaximumLikelihoodSettings(Settings):
+    """A network, its chains and its optimiser."""
+
+    network: NetworkSettings
+    reference: float | None = Field(
+        gt=0, description="sd of the Gaussian reference q; null: q is uniform"
+    )
+    start: StartSettings
+    sample_from: Fresh
+    chain: ChainSettings
+    data_noise: float = Field(ge=0, description="noise added to the data while learning")
+    decay: float = Field(ge=0, description="weight of the squared energies in the loss")
+    optimiser: OptimiserSettings
+    gradient_clip: float | None = Field(
+        default=None, gt=0, exclude_if=missing, description="limit of the parameters' gradient norm"
+    )
+    spectral: bool = Field(
+        default=False,
+        exclude_if=lambda spectral: not spectral,
+        description="spectral normalisation of every layer but the last",
+    )
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image; values of a point."""
+        return self.network.shape[0]
+
+
+class MaximumLikelihood:
+    """Learns f by the contrast of data and chains.
+
+    Args:
+        settings: see there.
+        below: must be None: there is one stage.
+        device: where the network and the chains live.
+
+    Attributes:
+        networks: f, under that name.
+        optimisers: one, under the same name.
+        chains: where the chains of an iteration start.
+
+    Raises:
+        ValueError: below is given.
+    """
+
+    Settings = MaximumLikelihoodSettings
+
+    def __init__(
+        self,
+        settings: MaximumLikelihoodSettings,
+        below: None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if below is not None:
+            raise ValueError("maximum_likelihood has one stage; its below must be null")
+        self.settings, self.below, self.device = settings, below, torch.device(device)
+        f = settings.network.build()
+        self.networks = nn.ModuleDict({"f": spectral(f) if settings.spectral else f})
+        self.networks.to(self.device)
+        self.optimisers = {"f": settings.optimiser.build(self.f)}
+        self.generator = torch.Generator(self.device)
+        self.chains = make_chains(settings.start, self.shape, self.generator)
+
+    @property
+    def f(self) -> nn.Module:
+        """The network."""
+        return self.networks["f"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one item: (D,) or (C, H, W)."""
+        return self.settings.network.shape
+
+    @property
+    def size(self) -> int:
+        """The side of the images; of points, D."""
+        return self.shape[-1]
+
+    @property
+    def log_density(self) -> LogDensity:
+        """x: (N, ...) -> f(x) + log q(x), (N,), up to one constant."""
+        return tilt(self.f, self.settings.reference)
+
+    def prepare(self, x: Tensor) -> None:
+        """See that the data x: (M, ...) fit, and start the persistent chains from noise."""
+        check_shape(x, self.shape)
+        self.chains = make_chains(self.settings.start, self.shape, self.generator)
+
+    def learn(self, batch: Tensor) -> dict[str, Tensor]:
+        """Do one iteration on a batch (N, ...); return its figures."""
+        data = self.blur(batch)
+        start, rows = self.chains.start(len(data), data, self.generator)
+        x, record = self.synthesise(start)
+        self.chains.keep(rows, x)
+        f_data, f_samples = self.f(torch.cat([data, x])).split([len(data), len(x)])
+        loss = contrast(f_data, f_samples, self.settings.decay)
+        descend(self.f, self.optimisers["f"], loss, self.settings.gradient_clip)
+        return {
+            "f_data": f_data.detach().mean(),
+            "f_samples": f_samples.detach().mean(),
+            "strength": record.strength,
+            "movement": record.movement,
+            "sd_data": data.std(0).mean(),
+            "sd_samples": x.std(0).mean(),
+        }
+
+    def synthesise(self, x: Tensor) -> tuple[Tensor, Record]:
+        """Run the K steps of an iteration from x."""
+        chain = self.settings.chain
+        with at_rest(self.f):
+            return chain.run(self.log_density, x, steps=chain.steps, generator=self.generator)
+
+    def noise(self, count: int, seeds: Sequence[int]) -> Tensor:
+        """Return where chains start that draw samples, (count, ...), one a seed."""
+        origin = self.settings.sample_from
+        like = torch.empty(count, *self.shape, device=self.device)
+        e = Noise(like, 1, seeds=seeds).next()
+        return origin.scale * (torch.special.erf(e / 2**0.5) if origin.noise == "uniform" else e)
+
+    def blur(self, data: Tensor) -> Tensor:
+        """Return data with noise, without which they may lie on a lower-dimensional set."""
+        noise = torch.empty_like(data).normal_(generator=self.generator)
+        return self.inside(data.add(noise, alpha=self.settings.data_noise))
+
+    def inside(self, x: Tensor) -> Tensor:
+        """Return x within the bounds that the chains keep to."""
+        box = self.settings.chain.box
+        return x if box is None else x.clamp(*box)
+
+    def sample(self, seeds: Sequence[int], *, keep: int = 0) -> dict[int, list[Tensor]]:
+        """Draw one item a seed by `sample_steps` steps from noise: {size: states, the end last}."""
+        x, chain = self.noise(len(seeds), spawn(seeds, 1)), self.settings.chain
+        with at_rest(self.f):
+            x, record = chain.run(
+                self.log_density, x, steps=chain.sample_steps, seeds=spawn(seeds, 2), keep=keep
+            )
+        return {self.size: record.path or [x]}
+
+    @property
+    def feature_network(self) -> nn.Module:
+        """The network whose features `features` returns."""
+        return self.f
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return learned features, (N, F), of x: (N, ...)."""
+        with at_rest(self.f):
+            return self.f.features(x.to(self.device))  # type: ignore[operator]
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return log p(x) up to a constant, (N,), of x: (N, ...): f(x) + log q(x)."""
+        with at_rest(self.f):
+            return self.log_density(x.to(self.device))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next iteration depends on."""
+        return {
+            "networks": self.networks.state_dict(),
+            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
+            "generator": self.generator.get_state(),
+            "chains": self.chains.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self.networks.load_state_dict(state["networks"])
+        for key, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][key])
+        self.generator.set_state(state["generator"])
+        self.chains.load_state_dict(state["chains"])
