@@ -1,7 +1,7 @@
 """The loop every learner shares: iterations, average, checkpoints, health and rollback."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ebm.checkpoint import read, write
-from ebm.health import Verdict, judge
+from ebm.health import ADVICE, HISTORY, WINDOW, Verdict, judge
 from ebm.settings import Settings
 
 REVISION = 1
@@ -84,13 +84,28 @@ class Fitted(NamedTuple):
 
 
 class Diverged(RuntimeError):
-    """A run that could not be recovered; `curves` and `events` tell its course."""
+    """A run that could not be recovered.
+
+    Attributes:
+        curves: figure by iteration up to the break.
+        events: rollbacks, and the break itself as the last.
+        verdict: the judge's last word.
+        good: what the learner's `load_state_dict` takes to be as it was at the last good state.
+        broken: names of tensors of the learner's state that are not finite.
+    """
 
     def __init__(
-        self, message: str, curves: dict[str, list[float]], events: list[dict[str, Any]]
+        self,
+        message: str,
+        curves: dict[str, list[float]],
+        events: list[dict[str, Any]],
+        verdict: Verdict,
+        good: dict[str, Any],
+        broken: list[str],
     ) -> None:
         super().__init__(message)
-        self.curves, self.events = curves, events
+        self.curves, self.events, self.verdict = curves, events, verdict
+        self.good, self.broken = good, broken
 
 
 def fit(
@@ -173,32 +188,56 @@ class Run:
         self.rows.append(torch.stack([figures[name].float() for name in self.names]))
         self.step += 1
 
-    def gather(self) -> None:
-        """Bring the figures of the last iterations to the host, in one transfer."""
-        if self.rows:
-            self.curves += torch.stack(self.rows).tolist()
-            self.rows = []
+    def gather(self) -> bool:
+        """Bring the figures of the last iterations to the host; tell if all parameters are finite.
+
+        Both come in one transfer; the parameters' norm may overflow, so then each is looked at.
+        """
+        norm = nn.utils.get_total_norm([p.detach() for p in self.learner.networks.parameters()])
+        rows = [*self.rows, norm.to(self.learner.device).float()[None]]
+        *values, size = torch.cat(rows).tolist()
+        width = max(1, len(self.names))
+        self.curves += [values[i : i + width] for i in range(0, len(values), width)]
+        self.rows = []
+        return math.isfinite(size) or first_non_finite(self.learner.networks) is None
 
     def judge(self) -> Verdict:
         """Gather the figures and judge them, and the parameters' being finite."""
-        self.gather()
-        recent = self.curves[-max(50, self.settings.check_every) :]
-        for row in recent[-self.settings.check_every :]:
-            for name, value in zip(self.names, row, strict=True):
-                if not math.isfinite(value):
-                    return Verdict("diverging", self.culprit(name))
-        columns = dict(zip(self.names, map(list, zip(*recent, strict=True)), strict=True))
+        finite = self.gather()
+        for row in self.curves[-self.settings.check_every :]:
+            if not all(map(math.isfinite, row)):
+                return self.culprit(dict(zip(self.names, row, strict=True)))
+        past = self.curves[: -WINDOW : max(1, len(self.curves) // HISTORY)]
+        rows = past + self.curves[-WINDOW:]
+        columns = dict(zip(self.names, map(list, zip(*rows, strict=True)), strict=True))
         verdict = judge(columns, self.settings.gap_limit)
-        broken = first_non_finite(self.learner.networks)
-        return Verdict("diverging", f"parameter {broken} is not finite") if broken else verdict
+        if finite:
+            return verdict
+        name = first_non_finite(self.learner.networks)
+        return Verdict("diverging", f"parameter {name} is not finite", "parameter")
 
-    def culprit(self, figure: str) -> str:
-        """Name the tensor in which a non-finite figure began."""
+    def culprit(self, figures: dict[str, float]) -> Verdict:
+        """Name what broke, by an iteration's figures of which one is not finite."""
+        name = next(name for name, value in figures.items() if not math.isfinite(value))
+        grid = name.rpartition("/")[0]
+        beside = {k.rpartition("/"): math.isfinite(v) for k, v in figures.items()}
+        sound = {figure: fine for (where, _, figure), fine in beside.items() if where == grid}
+        if not sound.get("sd_data", True):
+            return Verdict("diverging", self.bad_data(), "data")
+        broken = first_non_finite(self.learner.networks)
+        told = f"{name} is not finite" + (f", nor is parameter {broken}" if broken else "")
+        if not sound.get("f_data", True):
+            return Verdict("diverging", told, "parameter")
+        return Verdict(
+            "diverging", f"the chain broke while f on the data was finite: {told}", "chain"
+        )
+
+    def bad_data(self) -> str:
+        """Say where the data hold a value that is not finite."""
         bad = (~torch.isfinite(self.data.flatten(1))).any(1).nonzero()
         if len(bad):
             return f"the training data hold a value that is not finite, first in item {int(bad[0])}"
-        broken = first_non_finite(self.learner.networks)
-        return f"{figure} is not finite" + (f", nor is parameter {broken}" if broken else "")
+        return "a batch held a value that is not finite, and the training data hold none"
 
     def roll_back(self, good: dict[str, Any], verdict: Verdict) -> None:
         """Go back to the last good state, slower; give up after too many times.
@@ -210,9 +249,12 @@ class Run:
         if len(self.events) >= self.settings.rollbacks:
             raise Diverged(
                 f"diverged at iteration {self.step} after {len(self.events)} rollbacks: "
-                f"{verdict.evidence}; try a smaller rate, more data_noise or a larger decay",
+                f"{verdict.evidence}; {ADVICE[verdict.cause]}",
                 self.named_curves(),
                 [*self.events, event],
+                verdict,
+                good["learner"],
+                list(non_finite(self.learner.state_dict())),
             )
         events, slow = [*self.events, event], self.slow * self.settings.slow_down
         self.load_state_dict(good)
@@ -279,6 +321,17 @@ def first_non_finite(networks: nn.Module) -> str | None:
         if not bool(torch.isfinite(value).all()):
             return name
     return None
+
+
+def non_finite(state: Any, name: str = "") -> Iterator[str]:
+    """Yield the dotted names of the tensors in a tree of dicts and lists that are not finite."""
+    if isinstance(state, Tensor) and state.is_floating_point():
+        if not bool(torch.isfinite(state).all()):
+            yield name
+    elif isinstance(state, dict | list):
+        items = state.items() if isinstance(state, dict) else enumerate(state)
+        for key, value in items:
+            yield from non_finite(value, f"{name}.{key}" if name else str(key))
 
 
 def copy(value: Any) -> Any:

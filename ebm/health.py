@@ -15,27 +15,48 @@ REVISION = 1
 
 SATURATED = 1.5  # samples vary this many times as much as the data
 COLLAPSED = 0.3  # samples vary less than this share of the data's variation
+FLED = 10.0  # samples that vary this many times as much as the data have left them for good
+EXPLODED = 20.0  # a gap this many times its own history's median; healthy runs stay below 2
+LEAST = 0.01  # share of the gap limit below which a gap, however it grew, is no explosion
+WINDOW = 50  # iterations judged
+CALM = 150  # iterations of history that a gap is held against
+HISTORY = 200  # iterations of it that are looked at, at least, evenly spread
+
+FLIGHT = f", and samples vary over {FLED:g} times as much as the data"
+
+ADVICE = {
+    "data": "likely cause: the data, not the learning; mend or leave out that item and prepare "
+    "the data again",
+    "chain": "likely cause: Langevin steps that overshoot; try a smaller step_size, bounds, or a "
+    "clip of the drift",
+    "parameter": "likely cause: steps of the optimiser that are too large; try a smaller rate, "
+    "gradient_clip or spectral normalisation",
+    "gap": "likely cause: learning that outruns sampling; try a smaller rate, then more "
+    "data_noise, then a larger decay",
+}
 
 
 class Verdict(NamedTuple):
-    """What the judge says, and the evidence in one sentence."""
+    """What the judge says, the evidence in one sentence, and a cause that ADVICE knows."""
 
     name: str
     evidence: str
+    cause: str = ""
 
 
-def judge(curves: Mapping[str, Sequence[float]], gap_limit: float, window: int = 50) -> Verdict:
-    """Judge the last `window` iterations of the curves.
+def judge(curves: Mapping[str, Sequence[float]], gap_limit: float, window: int = WINDOW) -> Verdict:
+    """Judge the last `window` iterations of the curves, the gap against those before as well.
 
     Args:
-        curves: figure by iteration, as `fit` records them.
+        curves: figure by iteration, as `fit` records them; those before the window may be thinned.
         gap_limit: the largest mean |f(data) - f(samples)| of a run that converges, in nats.
         window: iterations looked at; fewer at the start.
 
     Returns:
-        `diverging` where a figure is not finite or the gap is beyond the limit, `collapsed`
-        where samples hardly vary, `saturated` where they vary far more than the data, else
-        `healthy`. The worst over the grids counts.
+        `diverging` where a figure is not finite, the gap is beyond the limit or has left its own
+        history, or samples have left the data for good; `collapsed` where samples hardly vary;
+        `saturated` where they vary far more than the data; else `healthy`. The worst over the
+        grids counts.
     """
     verdicts = [judge_grid(curves, prefix, gap_limit, window) for prefix in prefixes(curves)]
     order = ["diverging", "collapsed", "saturated", "healthy"]
@@ -54,24 +75,51 @@ def judge_grid(
     where = f"grid {prefix.rstrip('/')}: " if prefix else ""
     for name in curves:
         if name.startswith(prefix) and not math.isfinite(curves[name][-1]):
-            return Verdict("diverging", f"{where}{name.removeprefix(prefix)} is not finite")
-    recent = {name: curves[prefix + name][-window:] for name in ("f_data", "f_samples")}
-    gap = mean(recent["f_data"]) - mean(recent["f_samples"])
-    if abs(gap) > gap_limit:
-        return Verdict(
-            "diverging", f"{where}the energy gap is {gap:.3g}, beyond the limit {gap_limit:g}"
-        )
-    if len(curves[prefix + "f_data"]) < window:
+            told = f"{where}{name.removeprefix(prefix)} is not finite"
+            return Verdict("diverging", told, "parameter")
+    pairs = zip(curves[prefix + "f_data"], curves[prefix + "f_samples"], strict=True)
+    gaps = [data - samples for data, samples in pairs]
+    f_data, f_samples = (mean(curves[prefix + f"f_{of}"][-window:]) for of in ("data", "samples"))
+    gap = f_data - f_samples
+    samples, data = (mean(curves[prefix + f"sd_{of}"][-window:]) for of in ("samples", "data"))
+    ratio = samples / max(data, 1e-12)
+    if fault := wrong(gap, gaps, gap_limit, window):
+        fled = ratio > FLED
+        told = where + fault + (FLIGHT if fled else "")
+        return Verdict("diverging", told, "chain" if fled else "gap")
+    if len(gaps) < window:
         return Verdict("healthy", f"{where}too early to tell more than that all is finite")
-    ratio = mean(curves[prefix + "sd_samples"][-window:]) / max(
-        mean(curves[prefix + "sd_data"][-window:]), 1e-12
-    )
     evidence = f"{where}gap {gap:.3g}, samples vary {ratio:.2f} times as much as the data"
+    if ratio > FLED:
+        return Verdict("diverging", evidence, "chain")
     if ratio > SATURATED:
         return Verdict("saturated", evidence)
     if ratio < COLLAPSED:
         return Verdict("collapsed", evidence)
     return Verdict("healthy", evidence)
+
+
+def wrong(gap: float, gaps: Sequence[float], gap_limit: float, window: int) -> str | None:
+    """Say what is wrong with the gap: its mean beyond the limit, or out of its own history.
+
+    What is usual is the median of |gap| before the window: the large gaps of the first tens of
+    iterations raise it by little and never lower it, so they give no alarm. It has no unit, so it
+    holds for energies of any scale.
+    """
+    if abs(gap) > gap_limit:
+        return f"the energy gap is {gap:.3g}, beyond the limit {gap_limit:g}"
+    past = gaps[:-window]
+    if len(past) < CALM:
+        return None
+    now, usual = (median([abs(g) for g in part]) for part in (gaps[-window:], past))
+    if now <= max(EXPLODED * usual, LEAST * gap_limit):
+        return None
+    return f"the energy gap exploded to {now:.3g}; {usual:.3g} was usual in this run"
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle value, the upper of two."""
+    return sorted(values)[len(values) // 2]
 
 
 def mean(values: Sequence[float]) -> float:

@@ -73,6 +73,8 @@ def files(paths: Paths, name: str, label: str) -> dict[str, list[Path]]:
     for kind, suffix in SUFFIXES.items():
         own = label.removeprefix("train-") if kind == "broken" else label
         places[kind] = [paths.work / kind / name / f"{own}{suffix}"]
+        if kind == "broken":
+            places[kind].append(paths.work / kind / name / own)  # the post-mortem page
     if any((paths.work / "replay").glob(f"{name}--{label}--*")):
         del places["figures"]  # MLflow has still to be told of them
     return places

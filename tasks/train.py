@@ -1,14 +1,12 @@
 """train: run a learner's stage over the data, and over the model below it."""
 
-import csv
-import io
-
 import torch
 
 from ebm.fit import Diverged, Progress, fit
 from ebm.learn import learner_class
 from ebm.model import load, save
 from tasks.artefacts import load_arrays, new_folder, write_text
+from tasks.broken import leave, table
 from tasks.device import pick_device
 from tasks.monitor import Monitor
 from tasks.paths import Paths
@@ -48,8 +46,8 @@ def run(
             report=report,
         )
     except Diverged as error:
-        write_text(paths.work / "broken" / name / f"{part}.csv", table(error.curves))
         monitor.note(verdict="diverging", evidence=str(error), events=error.events)
+        error.args = (f"{error}; {leave(error, learner, name, part, inputs, paths)}",)
         raise
     monitor.note(
         verdict=fitted.verdict.name, evidence=fitted.verdict.evidence, events=fitted.events
@@ -58,13 +56,3 @@ def run(
         save(folder, inputs.learner, learner, fitted.networks)
         write_text(folder / "curves.csv", table(fitted.curves))
         write_text(folder / "fingerprint", scratch.fingerprint + "\n")
-
-
-def table(curves: dict[str, list[float]]) -> str:
-    """Return the curves as csv, an iteration a line."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", *curves])
-    for step, row in enumerate(zip(*curves.values(), strict=True), 1):
-        writer.writerow([step, *(f"{value:.6g}" for value in row)])
-    return text.getvalue()

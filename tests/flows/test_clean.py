@@ -16,6 +16,7 @@ def project(root: Path) -> list[Path]:
         ".work/live/a/train-x.json",
         ".work/figures/a/train-x.jsonl",
         ".work/broken/a/x.csv",
+        ".work/broken/a/x/post-mortem.html",
         ".work/logs/b/sample.log",
         ".work/runs/a/train-x.json",
         ".work/replay/one/job.json",
@@ -33,7 +34,7 @@ def project(root: Path) -> list[Path]:
 def test_scratch_logs_and_live_files_go_and_results_and_data_stay(tmp_path: Path) -> None:
     stay = project(tmp_path)
     freed = clean(Paths(tmp_path))
-    assert freed.bytes == {"scratch": 5, "logs": 10, "live": 5, "figures": 5, "broken": 5}
+    assert freed.bytes == {"scratch": 5, "logs": 10, "live": 5, "figures": 5, "broken": 10}
     assert freed.running == []
     left = {p for p in tmp_path.rglob("*") if p.is_file()}
     assert left == {*stay, tmp_path / ".work/scratch/a/train-x/lock"}

@@ -208,7 +208,12 @@ def test_figures_of_a_run_that_fails_are_kept(at: Path, capsys: pytest.CaptureFi
     text = (at / "params.yaml").read_text()
     (at / "params.yaml").write_text(text.replace("gap_limit: 20.0", "gap_limit: 1.0e-9"))
     assert main(["train", "tiny", "joint"]) == 1
-    assert "diverged at iteration" in one_line(capsys)
+    told = one_line(capsys)
+    assert (
+        "diverged at iteration" in told and "see .work/broken/tiny/joint/post-mortem.html" in told
+    )
+    page = (at / ".work" / "broken" / "tiny" / "joint" / "post-mortem.html").read_text()
+    assert "This run diverged" in page and "At the break" in page
     assert (at / ".work" / "broken" / "tiny" / "joint.csv").read_text().startswith("step,")
     assert not list((at / ".work" / "live").rglob("*.json"))
 

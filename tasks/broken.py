@@ -1,0 +1,112 @@
+"""What a training stage leaves when its run diverged: its curves, its last pictures, the facts."""
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ebm.fit import Diverged
+from ebm.health import ADVICE
+from ebm.samplers.noise import seed_range
+from tasks.artefacts import new_folder, save_arrays, write_json, write_text
+from tasks.paths import Paths
+from tasks.settings import TrainInputs
+
+PAGE = "post-mortem.html"
+SHOWN = 25  # samples in a picture
+PATIENCE = 120  # seconds that drawing the page may take
+
+
+class Sampler(Protocol):
+    """What is asked of a learner here."""
+
+    def sample(self, seeds: list[int]) -> dict[int, list[Tensor]]:
+        """Draw one item a seed, by grid."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+
+
+def leave(
+    error: Diverged, learner: Sampler, name: str, part: str, inputs: TrainInputs, paths: Paths
+) -> str:
+    """Write .work/broken/NAME/PART.csv and PART/, have the page drawn, and say where it is.
+
+    Args:
+        error: what `fit` ended with.
+        learner: as it was at the break; it is taken back to the last good state.
+    """
+    home = paths.work / "broken" / name
+    write_text(home / f"{part}.csv", table(error.curves))
+    facts = {
+        "experiment": name,
+        "part": part,
+        "message": str(error),
+        "evidence": error.verdict.evidence,
+        "cause": error.verdict.cause,
+        "advice": ADVICE[error.verdict.cause],
+        "broken": error.broken,
+        "events": error.events,
+        "settings": inputs.model_dump(mode="json"),
+    }
+    with new_folder(home / part) as folder:
+        write_json(folder / "facts.json", facts)
+        save_arrays(folder / "pictures.npz", **pictures(error, learner))
+    return draw(name, part, paths)
+
+
+def pictures(error: Diverged, learner: Sampler) -> dict[str, np.ndarray]:
+    """Return samples at the break and at the last good state, where they are images."""
+    found = {"broken": drawn(learner)}
+    learner.load_state_dict(error.good)
+    found["good"] = drawn(learner)
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def drawn(learner: Sampler) -> np.ndarray | None:
+    """Return the finest samples, (SHOWN, C, H, W) in [-1, 1]; None where they are no images.
+
+    What is not finite becomes 0, grey.
+    """
+    try:
+        states = learner.sample(seed_range(0, SHOWN))
+    except (ArithmeticError, RuntimeError, ValueError):  # a broken learner need not sample
+        return None
+    x = states[max(states)][-1]
+    if x.ndim != 4 or x.shape[1] not in (1, 3):
+        return None
+    x = torch.nan_to_num(x.float(), 0.0, 1.0, -1.0).clamp(-1, 1)
+    return x.cpu().numpy()  # type: ignore[no-any-return]
+
+
+def draw(name: str, part: str, paths: Paths) -> str:
+    """Have the page drawn, and say where it is; another process does it.
+
+    What draws need not be installed where a model is trained.
+    """
+    module, page = "tasks.report.post_mortem", paths.work / "broken" / name / part / PAGE
+    command = [sys.executable, "-m", module, name, part, str(paths.root.resolve())]
+    code = Path(__file__).parents[1]
+    try:
+        done = subprocess.run(command, check=False, cwd=code, capture_output=True, timeout=PATIENCE)
+    except (OSError, subprocess.TimeoutExpired):
+        done = None
+    if done and done.returncode == 0 and page.exists():
+        return f"see {page}"
+    return f"`python -m {module} {name} {part}` draws what happened"
+
+
+def table(curves: dict[str, list[float]]) -> str:
+    """Return the curves as csv, an iteration a line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["step", *curves])
+    for step, row in enumerate(zip(*curves.values(), strict=True), 1):
+        writer.writerow([step, *(f"{value:.6g}" for value in row)])
+    return text.getvalue()

@@ -1,0 +1,137 @@
+"""The page of a training stage that diverged, from what it left."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ebm.fit import Diverged
+from ebm.health import Verdict
+from tasks import broken
+from tasks.artefacts import load_arrays, read_json
+from tasks.paths import Paths
+from tasks.report.post_mortem import changes, render, stage
+from tasks.settings import TrainInputs, inputs, read
+
+ROOT = Path(__file__).parents[2]
+EVIL = '<script>alert("1")</script>'
+
+
+def settings() -> TrainInputs:
+    found = inputs(read(ROOT / "params.yaml"), "train", "multigrid-digits", "grid-8")
+    assert isinstance(found, TrainInputs)
+    return found
+
+
+def diverged(cause: str = "gap", reason: str = "the gap exploded") -> Diverged:
+    events = [{"step": step, "back_to": 2, "reason": reason} for step in (3, 9, 4)]
+    figures = ("f_data", "f_samples", "gap", "strength", "movement", "sd_data", "sd_samples")
+    curves = {f"8/{name}": [0.1, 0.2, 0.4, math.nan] for name in figures}
+    verdict = Verdict("diverging", reason, cause)
+    return Diverged("it broke", curves, events, verdict, {"at": -0.5}, ["networks.8.head.weight"])
+
+
+class Stub:
+    """Draws images whose value is its state."""
+
+    at = 0.5
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def sample(self, seeds: list[int]) -> dict[int, list[Tensor]]:
+        return {
+            1: [torch.zeros(len(seeds), 1)],
+            8: [torch.full((len(seeds), *self.shape), self.at)],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.at = state["at"]
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broken, "draw", lambda *args: "drawn later")
+
+
+def left(at: Path, error: Diverged, *shape: int) -> Path:
+    told = broken.leave(error, Stub(*shape), "tiny", "grid-8", settings(), Paths(at))
+    assert told == "drawn later"
+    return at / ".work" / "broken" / "tiny" / "grid-8"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_page_shows_the_curves_both_pictures_the_tensor_and_what_to_change(tmp_path: Path) -> None:
+    folder = left(tmp_path, diverged(), 1, 8, 8)
+    arrays = load_arrays(folder / "pictures.npz")
+    assert np.all(arrays["broken"] == 0.5) and np.all(arrays["good"] == -0.5)
+    page = render("tiny", "grid-8", Paths(tmp_path))
+    text = page.read_text()
+    assert page == folder / "post-mortem.html"
+    for part in ("At the last good state", "At the break", "networks.8.head.weight"):
+        assert part in text, part
+    assert text.count("data:image/webp") == 2 and 'id="curves-data"' in text
+    assert "Rolled back to 2" in text and "a smaller rate" in text
+    assert "ebm run tiny --set train.grid-8.model.grids.0.rate=" in text
+
+
+@pytest.mark.usefixtures("quiet")
+def test_page_stands_alone_and_escapes_what_it_is_told(tmp_path: Path) -> None:
+    left(tmp_path, diverged(reason=EVIL), 1, 8, 8)
+    text = render("tiny", "grid-8", Paths(tmp_path)).read_text()
+    assert EVIL not in text and "&lt;script&gt;" in text
+    for outside in ('src="http', 'href="http', "url(http", "@import"):
+        assert outside not in text
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("shape", [(2,), (5, 4, 4)], ids=["points", "features"])
+def test_learner_without_images_has_no_pictures(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    folder = left(tmp_path, diverged(), *shape)
+    assert not load_arrays(folder / "pictures.npz")
+    assert "The last pictures" not in render("tiny", "grid-8", Paths(tmp_path)).read_text()
+
+
+@pytest.mark.usefixtures("quiet")
+def test_samples_that_are_not_finite_are_grey(tmp_path: Path) -> None:
+    error = diverged()
+    error.good = {"at": math.nan}
+    arrays = load_arrays(left(tmp_path, error, 1, 8, 8) / "pictures.npz")
+    assert np.all(arrays["good"] == 0)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_rollbacks_are_marked_where_the_curves_reach_them_and_the_break_is_none(
+    tmp_path: Path,
+) -> None:
+    facts = read_json(left(tmp_path, diverged(), 1, 8, 8) / "facts.json")
+    drawn = stage(facts, {"step": [1.0, 2.0, 3.0, 4.0], "8/gap": [0.1, 0.2, 0.4, math.nan]})
+    assert [event["step"] for event in drawn["events"]] == [3]
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(
+    ("cause", "first"),
+    [
+        ("data", "python -m tasks prepare digits"),
+        ("chain", "ebm run tiny --set train.grid-8.model.grids.0.step_size="),
+        ("parameter", "ebm run tiny --set train.grid-8.model.grids.0.rate="),
+    ],
+)
+def test_command_to_go_on_changes_what_the_cause_asks_for(
+    tmp_path: Path, cause: str, first: str
+) -> None:
+    facts = read_json(left(tmp_path, diverged(cause), 1, 8, 8) / "facts.json")
+    assert next(changes(facts)).startswith(first)
+
+
+def test_page_that_cannot_be_drawn_here_is_told_by_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broken.sys, "executable", "/nowhere/python")
+    told = broken.draw("tiny", "grid-8", Paths(tmp_path))
+    assert told == "`python -m tasks.report.post_mortem tiny grid-8` draws what happened"
