@@ -61,7 +61,14 @@ class Model:
         return torch.cat([part[self.size][-1] for part in parts]).clamp(-1, 1).cpu()
 
     def inpaint(
-        self, image: Any, mask: Any, completions: int = 1, seed: int = 0, batch: int = BATCH
+        self,
+        image: Any,
+        mask: Any,
+        completions: int = 1,
+        seed: int = 0,
+        *,
+        pace: float = 1.0,
+        batch: int = BATCH,
     ) -> Tensor:
         """Fill the hidden part of images by the model's chains, the visible pixels held.
 
@@ -71,6 +78,8 @@ class Model:
                 is visible and kept, False where it is filled. All False is plain sampling.
             completions: different fills of each image.
             seed: completion k of image n depends on (seed, k N + n) and the image alone.
+            pace: step size, as a share of that of learning, in (0, 1]: less where whole steps
+                overshoot beside a hole, as the experiment's apply.inpaint.pace says.
             batch: chains run at once.
 
         Returns:
@@ -82,6 +91,8 @@ class Model:
         from ebm.samplers.noise import seed_range
 
         check(completions=(completions, 1), seed=(seed, 0))
+        if not 0 < pace <= 1:
+            raise ValueError(f"pace is {pace}; it must be above 0 and at most 1")
         self.check_inpaints()
         images = as_images(image, self.channels, self.size)
         visible = as_masks(mask, len(images), self.size).expand_as(images).to(images.device)
@@ -90,7 +101,7 @@ class Model:
         for first in range(0, completions * len(images), batch):
             seeds = seed_range(seed, min(batch, completions * len(images) - first), first)
             rows = [i % len(images) for i in range(first, first + len(seeds))]
-            states = self.learner.sample(seeds, fixed=(shown[rows], visible[rows]))
+            states = self.learner.sample(seeds, fixed=(shown[rows], visible[rows]), pace=pace)
             parts.append(states[self.size][-1].clamp(-1, 1).cpu())
         return torch.cat(parts).reshape(completions, *as_tensor(image).shape)
 

@@ -61,7 +61,8 @@ def completions(asked: Asked, image: Path, mask: Path, times: int, seed: int) ->
 
     picture, hole = (on_files.File(str(each), asked.here / each) for each in (image, mask))
     model = on_files.open_model(asked.name, paths)
-    yield from on_files.inpaint(model, picture, hole, times, seed, path)
+    pace = on_files.pace(asked.name, paths)
+    yield from on_files.inpaint(model, picture, hole, times, seed, path, pace=pace)
     yield f"Written: {shown(path, asked.here)}"
 
 

@@ -1,173 +1,77 @@
-"""apply: fill the hidden part of held-out images, and measure the fills beside two rules."""
+"""apply: put a trained model to its uses, one after the other, and measure each."""
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from ebm.apply.boxes import Box
-from ebm.apply.inpaint import (
-    Errors,
-    best_errors,
-    complete,
-    diffusion_fill,
-    hole_errors,
-    make_masks,
-    nearest_fill,
-    spread,
-)
 from ebm.model import load
+from tasks.applications import inpaint, interpolate, long_chains, moments, reconstruct
+from tasks.applications.job import Job, Outcome
+from tasks.apply_settings import APPLICATIONS
 from tasks.artefacts import load_arrays, new_folder
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.pictures import masked, sheet
-from tasks.scores import beside, row, write_scores
+from tasks.scores import write_scores
 from tasks.settings import ApplyInputs
 
 REVISION = 2
 
-WIDE = 1000  # pixels of a picture's side, about
-PROTOCOL = (
-    "Test images with a part hidden; the visible pixels are held while the model's chains run from "
-    "the coarsest grid up. Errors are over all hidden pixels, pixels in [-1, 1], PSNR with peak 2: "
-    "mean and standard deviation over sets of completions, one completion of each image in a set. "
-    "A completion is a draw: the best sampler's squared error is twice that of the best single "
-    "guess, which the mean of many completions comes near."
-)
-
-
-class Filled(NamedTuple):
-    """One mask's images, (N, C, H, W), its mask, (N, 1, H, W), and every fill.
-
-    Attributes:
-        fills: (times, N, C, H, W), the model's completions.
-        rules: fills by rules that know no model, by name.
-    """
-
-    images: np.ndarray
-    mask: np.ndarray
-    fills: np.ndarray
-    rules: dict[str, np.ndarray]
+RUN: dict[str, Callable[[Job], Outcome]] = {
+    "inpaint": inpaint.run,
+    "interpolate": interpolate.run,
+    "reconstruct": reconstruct.run,
+    "long_chains": long_chains.run,
+    "moments": moments.run,
+}
 
 
 def run(name: str, part: None, inputs: ApplyInputs, paths: Paths, monitor: Monitor) -> None:
-    """Write results/NAME/apply.json and a picture a mask in results/NAME/apply."""
+    """Write results/NAME/apply.json, and the applications' pictures in results/NAME/apply."""
     learner = load(paths.model(name, inputs.final)).learner
-    data, settings = paths.prepared(inputs.dataset), inputs.apply
-    train, test = (load_arrays(data / f"{split}.npz")["x"] for split in ("train", "test"))
-    images = test[: settings.images]
-    masks = {
-        kind: mask_of(each, inputs, len(images), images.shape[-1])
-        for kind, each in zip(settings.names(), settings.masks, strict=True)
-    }
-    metrics: list[dict[str, Any]] = []
-    compared: list[dict[str, Any]] = []
+    train, test = (images(paths, inputs.dataset, split) for split in ("train", "test"))
+    asked = inputs.apply.asked()
+    other = other_images(paths, inputs.apply, test)
+    outcomes: list[Outcome] = []
     with new_folder(paths.results(name) / "apply") as folder:
-        for place, (kind, mask) in enumerate(masks.items(), 1):
-            fills = complete(learner, images, mask, settings.completions, inputs.seed)
-            filled = Filled(images, mask, fills, rules(images, mask, train, inputs.seed))
-            picture(filled, folder / f"{kind}.png")
-            more = rows(kind, filled, train)
-            metrics += more[0]
-            compared += more[1]
-            monitor.progress(place, len(masks), kind)
-    write_scores(paths.results(name) / "apply.json", name, PROTOCOL, metrics, compared)
-    made = [str(paths.results(name) / "apply" / f"{kind}.png") for kind in masks]
-    monitor.note(pictures=made)
-
-
-def mask_of(mask: str | Box, inputs: ApplyInputs, count: int, size: int) -> np.ndarray:
-    """Return a mask of the settings for each image, (count, 1, size, size), True = visible."""
-    if isinstance(mask, Box):
-        return mask.masks(count, size)
-    return make_masks(mask, count, size, inputs.apply.hidden, inputs.seed)
-
-
-def rules(
-    images: np.ndarray, mask: np.ndarray, train: np.ndarray, seed: int
-) -> dict[str, np.ndarray]:
-    """Return fills by rules that know no model."""
-    noise = np.random.default_rng(seed).uniform(-1, 1, images.shape).astype(np.float32)
-    return {
-        "nearest training image": nearest_fill(images, mask, train),
-        "diffusion": diffusion_fill(images, mask),
-        "uniform noise": np.where(mask, images, noise),
-    }
-
-
-def rows(
-    kind: str, filled: Filled, train: np.ndarray
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return one mask's rows of apply.json."""
-    images, mask = filled.images, filled.mask
-    own = [hole_errors(fill, images, mask) for fill in filled.fills]
-    others = {of: hole_errors(fill, images, mask) for of, fill in filled.rules.items()}
-    others["mean of the completions"] = hole_errors(filled.fills.mean(0), images, mask)
-    others["best of the completions"] = best_errors(filled.fills, images, mask)
-    metrics = [*error_rows(kind, own, others["uniform noise"], len(images))]
-    metrics.append(spread_row(kind, filled, train))
-    compared = [
-        beside(f"inpaint_{figure}_{kind}", of, finite(getattr(errors, figure)))
-        for figure in Errors._fields
-        for of, errors in others.items()
-    ]
-    times = len(filled.fills)
-    right = (others["mean of the completions"].mse / (1 + 1 / times)) ** 0.5
-    return metrics, [*compared, beside(f"inpaint_spread_{kind}", "error of a best guess", right)]
-
-
-def finite(value: float) -> float | None:
-    """Return a figure, None where it is infinite, as the PSNR of an exact fill is."""
-    return value if np.isfinite(value) else None
-
-
-def error_rows(kind: str, own: list[Errors], noise: Errors, count: int) -> list[dict[str, Any]]:
-    """Return the rows of the squared error and of the PSNR."""
-    return [
-        row(
-            f"inpaint_mse_{kind}",
-            [errors.mse for errors in own],
-            floor=0.0,
-            ceiling=noise.mse,
-            better="lower",
-            samples=count,
-            about="Mean squared error of a hidden pixel in one completion; ceiling: uniform noise "
-            "in the hole.",
-        ),
-        row(
-            f"inpaint_psnr_{kind}",
-            [errors.psnr for errors in own],
-            floor=noise.psnr,
-            ceiling=None,
-            better="higher",
-            samples=count,
-            about="PSNR on the hidden pixels in dB; floor: uniform noise in the hole.",
-        ),
-    ]
-
-
-def spread_row(kind: str, filled: Filled, train: np.ndarray) -> dict[str, Any]:
-    """Return the row of the completions' spread: one figure, of all completions together."""
-    blind = np.broadcast_to(train.std(0, dtype=np.float64), filled.images.shape)
-    hole = np.broadcast_to(~filled.mask, filled.images.shape)
-    made = row(
-        f"inpaint_spread_{kind}",
-        [spread(filled.fills, filled.mask)],
-        floor=0.0,
-        ceiling=float(np.sqrt(np.square(blind[hole]).mean())),
-        better="higher",
-        samples=len(filled.images),
-        about="Standard deviation of a hidden pixel among completions of one image; floor: one "
-        "answer always, ceiling: training images at random; right is the error of a best guess, as "
-        "the completions' mean tells it.",
+        for kind in (each for each in APPLICATIONS if each in asked):
+            tell = teller(monitor, len(outcomes), len(asked))
+            job = Job(learner, train, test, asked[kind], inputs.seed, folder, tell, other)
+            outcomes.append(RUN[kind](job))
+    write_scores(
+        paths.results(name) / "apply.json",
+        name,
+        " ".join(each.protocol for each in outcomes),
+        [row for each in outcomes for row in each.metrics],
+        [row for each in outcomes for row in each.compared],
     )
-    return {**made, "seeds": len(filled.fills)}
+    made = [picture for each in outcomes for picture in each.pictures]
+    monitor.note(pictures=[str(paths.results(name) / "apply" / f"{each}.png") for each in made])
 
 
-def picture(filled: Filled, path: Path) -> None:
-    """Draw a column an image: original, masked, completions, then the two rules' fills."""
-    images = filled.images
-    known = [fill for of, fill in filled.rules.items() if of != "uniform noise"]
-    lines = [images, masked(images, filled.mask), *filled.fills, *known]
-    shape = (len(images), 3, *images.shape[2:])
-    sheet(np.concatenate([np.broadcast_to(x, shape) for x in lines]), path, len(images), WIDE)
+def images(paths: Paths, dataset: str, split: str) -> np.ndarray:
+    """Return a prepared data set's images, (N, C, H, W)."""
+    return load_arrays(paths.prepared(dataset) / f"{split}.npz")["x"]
+
+
+def other_images(paths: Paths, settings: Any, test: np.ndarray) -> np.ndarray | None:
+    """Return the test images of the data set that `reconstruct` is also tried on, if any.
+
+    Raises:
+        ValueError: they are of another shape than the model's.
+    """
+    if settings.reconstruct is None or settings.reconstruct.other is None:
+        return None
+    other = settings.reconstruct.other
+    found = images(paths, other, "test")
+    if found.shape[1:] != test.shape[1:]:
+        raise ValueError(
+            f"apply.reconstruct.other is {other}, whose images are {found.shape[1:]}; the model's "
+            f"are {test.shape[1:]}"
+        )
+    return found
+
+
+def teller(monitor: Monitor, done: int, total: int) -> Callable[[float, str], None]:
+    """Return what tells the monitor how far an application is, in thousandths of all of them."""
+    return lambda share, text: monitor.progress(round(1000 * (done + share)), 1000 * total, text)

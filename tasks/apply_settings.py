@@ -1,4 +1,4 @@
-"""The settings of `apply`: what is hidden in which images, and how often it is filled."""
+"""The settings of `apply`: what a trained model is put to, an optional block an application."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -9,6 +9,11 @@ from pydantic_core import PydanticCustomError
 from ebm.apply.boxes import KINDS, Box
 from ebm.settings import Settings
 from tasks.refusals import located
+
+
+def missing(value: object) -> bool:
+    """Tell whether an option is left out, so that it is not written down either."""
+    return value is None
 
 
 def read_mask(raw: Any) -> str | Box:
@@ -29,8 +34,11 @@ def read_mask(raw: Any) -> str | Box:
     )
 
 
-class ApplySettings(Settings):
-    """Inpainting."""
+APPLICATIONS = ("inpaint", "interpolate", "reconstruct", "long_chains", "moments")  # their order
+
+
+class InpaintSettings(Settings):
+    """Fill the hidden part of held-out images."""
 
     images: int = Field(ge=1, description="held-out images filled in")
     completions: int = Field(ge=2, description="different completions of each hole")
@@ -39,6 +47,13 @@ class ApplySettings(Settings):
     )
     hidden: float = Field(
         gt=0, lt=1, description="share of the pixels that the mask `pixels` hides"
+    )
+    pace: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        exclude_if=lambda pace: pace == 1,
+        description="step size of the chains, as a share of that of learning",
     )
 
     @model_validator(mode="after")
@@ -63,3 +78,70 @@ class ApplySettings(Settings):
         for mask in self.masks:
             if isinstance(mask, Box):
                 mask.masks(1, size)
+
+
+class InterpolateSettings(Settings):
+    """Images between two starts of the chain."""
+
+    strips: int = Field(ge=1, description="pairs of starts, a strip of images each")
+    frames: int = Field(ge=3, description="images of a strip, both ends included")
+
+
+class ReconstructSettings(Settings):
+    """The start that the chain turns into a given image."""
+
+    images: int = Field(ge=1, description="images of each set")
+    iterations: int = Field(ge=1, description="steps of Adam on the start")
+    rate: float = Field(gt=0, description="Adam's learning rate, in units of x")
+    segment: int | None = Field(
+        default=None,
+        ge=1,
+        exclude_if=missing,
+        description="steps of the chain whose graph is held at a time, to save memory; null: all",
+    )
+    other: str | None = Field(
+        default=None, exclude_if=missing, description="a data set whose test images are tried, too"
+    )
+
+
+class LongChainsSettings(Settings):
+    """Chains much longer than in learning, from noise and from data."""
+
+    chains: int = Field(ge=2, description="chains from either start")
+    times: int = Field(ge=2, description="their length over that of learning")
+
+
+class MomentsSettings(Settings):
+    """Means of the last layer's features, of data and of chains."""
+
+    images: int = Field(ge=2, description="training images")
+    chains: int = Field(ge=2, description="chains of the length of learning")
+    long_chains: int = Field(ge=2, description="longer chains")
+    times: int = Field(ge=2, description="their length over that of learning")
+
+
+class ApplySettings(Settings):
+    """An optional block an application; those given are run."""
+
+    inpaint: InpaintSettings | None = Field(default=None, exclude_if=missing)
+    interpolate: InterpolateSettings | None = Field(default=None, exclude_if=missing)
+    reconstruct: ReconstructSettings | None = Field(default=None, exclude_if=missing)
+    long_chains: LongChainsSettings | None = Field(default=None, exclude_if=missing)
+    moments: MomentsSettings | None = Field(default=None, exclude_if=missing)
+
+    @model_validator(mode="after")
+    def check_asked(self) -> Self:
+        """Refuse a stage without work, and a mask whose figures would look like others'."""
+        if not self.asked():
+            raise ValueError(f"none is given; give one of {', '.join(APPLICATIONS)}, or no apply")
+        for mask in self.inpaint.names() if self.inpaint else ():
+            if mask.startswith(APPLICATIONS):
+                raise ValueError(
+                    f"inpaint.masks has {mask}, which begins as an application does; rename it"
+                )
+        return self
+
+    def asked(self) -> dict[str, Settings]:
+        """Return the settings of the applications that are asked for, in their order."""
+        found = {name: getattr(self, name) for name in APPLICATIONS}
+        return {name: settings for name, settings in found.items() if settings is not None}

@@ -58,6 +58,12 @@ def open_model(name: str, paths: Paths) -> Model:
     return load(paths.model(name, experiment.final))
 
 
+def pace(name: str, paths: Paths) -> float:
+    """Return the pace that an experiment's holes are filled at, 1 where it says none."""
+    apply = pick(read(paths.params).experiments, name, "experiment").apply
+    return apply.inpaint.pace if apply and apply.inpaint else 1.0
+
+
 def draw(model: Model, count: int, seed: int, targets: Sequence[Path]) -> None:
     """Draw images and write them, as one sheet or, where there are as many targets, each alone."""
     images = model.sample(count, seed).numpy()
@@ -80,7 +86,14 @@ def write_sheet(images: np.ndarray, path: Path, columns: int, side: int | None =
 
 
 def inpaint(
-    model: Model, image: File, mask: File, completions: int, seed: int, path: Path
+    model: Model,
+    image: File,
+    mask: File,
+    completions: int,
+    seed: int,
+    path: Path,
+    *,
+    pace: float,
 ) -> list[str]:
     """Fill a picture's hole, and write a row: picture, hole, completions, where these differ.
 
@@ -95,7 +108,7 @@ def inpaint(
     """
     model.check_inpaints()
     x, hidden, notes = read_pair(model, image, mask)
-    fills = model.inpaint(x, ~hidden, completions, seed).numpy()
+    fills = model.inpaint(x, ~hidden, completions, seed, pace=pace).numpy()
     tiles = [x[None], masked(x[None], ~hidden[None, None]), fills]
     if completions > 1:
         tiles.append(difference(fills))

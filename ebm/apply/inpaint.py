@@ -80,7 +80,9 @@ def make_masks(kind: str, count: int, size: int, hidden: float, seed: int) -> Ma
     return visible
 
 
-def complete(learner: Any, images: Images, mask: Mask, times: int, seed: int) -> Images:
+def complete(
+    learner: Any, images: Images, mask: Mask, times: int, seed: int, pace: float = 1.0
+) -> Images:
     """Return different completions of each image, (times, N, C, H, W) in [-1, 1].
 
     Args:
@@ -89,6 +91,7 @@ def complete(learner: Any, images: Images, mask: Mask, times: int, seed: int) ->
         mask: (N, 1, H, W).
         times: completions of each image.
         seed: each completion of each image has a seed of its own, derived from it.
+        pace: step size beside a hole, as a share of that of learning.
     """
     import torch
 
@@ -99,7 +102,7 @@ def complete(learner: Any, images: Images, mask: Mask, times: int, seed: int) ->
     fills = []
     for time in range(times):
         seeds = seed_range(seed, len(images), time * len(images))
-        states = learner.sample(seeds, fixed=(shown, visible))
+        states = learner.sample(seeds, fixed=(shown, visible), pace=pace)
         fills.append(states[learner.size][-1].clamp(-1, 1).cpu().numpy())
     return np.stack(fills)
 

@@ -118,6 +118,15 @@ def test_mask_that_hides_everything_gives_plain_samples(folder: Path) -> None:
     assert torch.equal(fills, model.sample(5, seed=3))
 
 
+def test_pace_changes_what_is_filled_and_must_be_a_share(folder: Path) -> None:
+    model, image = load(folder), torch.rand(1, 4, 4)
+    whole, slow = (model.inpaint(image, left_seen(), pace=pace) for pace in (1.0, 0.25))
+    assert not torch.equal(whole, slow)
+    for pace in (0.0, 1.5):
+        with pytest.raises(ValueError, match=f"pace is {pace}; it must be above 0 and at most 1"):
+            model.inpaint(image, left_seen(), pace=pace)
+
+
 SEEN = torch.ones(4, 4, dtype=torch.bool)
 
 

@@ -19,8 +19,10 @@ INPUTS: dict[str, Any] = {
     "final": "last",
     "threads": 1,
     "seed": 3,
-    "apply": {"images": 3, "completions": 2, "masks": ["half", "block", "pixels"], "hidden": 0.5},
+    "apply": {},
 }
+KINDS = ["half", "block", "pixels"]
+INPAINT = {"images": 3, "completions": 2, "masks": KINDS, "hidden": 0.5}
 FIGURES = ("mse", "psnr", "spread")
 GRID = {"width": 4, "steps": 2, "step_size": 0.1, "noise": 0.1, "start_noise": 0.1}
 REST = {"bounds": 1.1, "data_noise": 0.0, "rate": 0.001, "momentum": 0.5, "decay": 0.0}
@@ -46,7 +48,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 
 def run(paths: Paths, **changes: Any) -> tuple[dict, dict[str, bytes], Monitor]:
     monitor = Monitor(paths, "apply", "trial")
-    given = {**INPUTS, "apply": {**INPUTS["apply"], **changes}}
+    given = {**INPUTS, "apply": {"inpaint": {**INPAINT, **changes}}}
     apply.run("trial", None, ApplyInputs.model_validate(given), paths, monitor)
     results = paths.results("trial")
     pictures = {p.name: p.read_bytes() for p in sorted((results / "apply").iterdir())}
@@ -59,7 +61,9 @@ def test_each_mask_has_its_errors_spread_and_rules(paths: Paths) -> None:
     compared = {(row["metric"], row["of"]): row["value"] for row in written["compared"]}
     for kind in ("half", "block", "pixels"):
         mse, psnr, spread = (metrics[f"inpaint_{f}_{kind}"] for f in ("mse", "psnr", "spread"))
-        assert 0 < mse["value"] < mse["ceiling"] and psnr["value"] > psnr["floor"]
+        assert mse["value"] > 0 == mse["floor"]
+        assert mse["ceiling"] == compared[f"inpaint_mse_{kind}", "uniform noise"]
+        assert psnr["floor"] == compared[f"inpaint_psnr_{kind}", "uniform noise"]
         assert psnr["value"] == pytest.approx(10 * np.log10(4 / mse["value"]), abs=0.2)
         assert 0 < spread["value"] < spread["ceiling"]
         assert {row["seeds"] for row in (mse, psnr, spread)} == {2}
@@ -77,7 +81,7 @@ def test_pictures_have_a_column_an_image_and_keep_what_is_visible(paths: Paths) 
     _, pictures, monitor = run(paths)
     assert list(pictures) == ["block.png", "half.png", "pixels.png"]
     folder = paths.results("trial") / "apply"
-    assert monitor.notes["pictures"] == [str(folder / f"{k}.png") for k in INPUTS["apply"]["masks"]]
+    assert monitor.notes["pictures"] == [str(folder / f"{k}.png") for k in KINDS]
     pixels = np.asarray(Image.open(folder / "half.png")).astype(int)
     cell = (pixels.shape[1] - 2) // 3  # three columns
     assert pixels.shape[0] == 2 + cell * (2 + 2 + 2)  # original, masked, completions, rules

@@ -70,7 +70,7 @@ def test_inpainting_writes_picture_hole_completions_and_their_difference(
 ) -> None:
     image = saved(tmp_path / "a.png", noise(4, 4, 3))
     mask = holes(tmp_path / "mask.png", (4, 4), slice(2, 4))
-    notes = inpaint(model, image, mask, 3, 0, tmp_path / "row.png")
+    notes = inpaint(model, image, mask, 3, 0, tmp_path / "row.png", pace=1.0)
     assert len(notes) == 1 and "3 completions; where they differ" in notes[0]
     pixels = pixels_of(tmp_path / "row.png")
     cell = (pixels.shape[1] - 2) // 6
@@ -84,7 +84,7 @@ def test_inpainting_writes_picture_hole_completions_and_their_difference(
 def test_one_completion_has_no_difference(model: Model, tmp_path: Path) -> None:
     image = saved(tmp_path / "a.png", noise(4, 4))
     mask = holes(tmp_path / "mask.png", (4, 4), slice(2, 4))
-    notes = inpaint(model, image, mask, 1, 0, tmp_path / "row.png")
+    notes = inpaint(model, image, mask, 1, 0, tmp_path / "row.png", pace=1.0)
     assert "differ" not in notes[0]
     height, width, _ = pixels_of(tmp_path / "row.png").shape
     assert width - 2 == 3 * (height - 2)
@@ -95,7 +95,7 @@ def test_what_the_model_sees_of_a_picture_of_another_size_is_said(
 ) -> None:
     image = saved(tmp_path / "photo.png", noise(30, 40, 3))
     mask = holes(tmp_path / "mask.png", (30, 40), slice(0, 40))
-    notes = inpaint(model, image, mask, 1, 0, tmp_path / "row.png")
+    notes = inpaint(model, image, mask, 1, 0, tmp_path / "row.png", pace=1.0)
     assert notes[0].startswith("photo.png is 40x30; the model sees its centre square at 4x4, in ")
     assert "plain samples" in notes[1]
 
@@ -122,7 +122,7 @@ def test_wrong_masks_and_pictures_are_named_and_nothing_is_written(
     }
     for words, (picture, mask) in says.items():
         with pytest.raises(ValueError, match=words):
-            inpaint(model, picture, mask, 2, 0, tmp_path / "row.png")
+            inpaint(model, picture, mask, 2, 0, tmp_path / "row.png", pace=1.0)
     assert not list(tmp_path.glob("*row*"))
 
 

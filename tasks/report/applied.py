@@ -1,0 +1,61 @@
+"""The report's sections of applications other than inpainting: rows and pictures of each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.apply_settings import APPLICATIONS
+from tasks.report.figures import pivot
+
+TITLES = {
+    "interpolate": "Interpolation",
+    "reconstruct": "Reconstruction",
+    "long_chains": "Long chains",
+    "moments": "Moment matching",
+}
+CAPTIONS = {  # by picture
+    "interpolate": "A line a strip: from the start z2 on the left to z1 on the right, one noise.",
+    "reconstruct_error": "The error as the search goes on, mean over the images.",
+    "long_chains_noise": "A column a chain from noise; lines after 0, 1, 10, 100, ... steps, K "
+    "among them.",
+    "long_chains_data": "A column a chain from a test image; lines after 0, 1, 10, 100, ... steps, "
+    "K among them.",
+    "long_chains_score": "Mean log p along the chains, less that of test images.",
+}
+SEARCH = "A column an image of {of}: what the start found so far is turned into, then the image."
+
+
+def owner(name: str) -> str | None:
+    """Return the application other than inpainting that a picture or metric is of, None of none.
+
+    >>> owner("long_chains_noise"), owner("half")
+    ('long_chains', None)
+    """
+    return next((each for each in TITLES if f"{name}_".startswith(f"{each}_")), None)
+
+
+def caption(picture: str) -> str:
+    """Say what a picture shows."""
+    search = SEARCH.format(of=picture.removeprefix("reconstruct_").replace("_", " "))
+    return CAPTIONS.get(picture) or (search if picture.startswith("reconstruct_") else "")
+
+
+def sections(
+    rows: Sequence[Mapping[str, Any]],
+    pictures: Sequence[tuple[str, Mapping[str, Any]]],
+    asked: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return a section an application that is asked for and left something, in their order.
+
+    Returns:
+        Each with `name`, `title`, `figures` (with the `pivot` of its rows, or None) and `pictures`,
+        each an image with its `caption`.
+    """
+    found = []
+    for name in (each for each in APPLICATIONS if each in TITLES and each in asked):
+        own = [row for row in rows if owner(row["metric"]) == name]
+        shown = [{**p, "caption": caption(stem)} for stem, p in pictures if owner(stem) == name]
+        if own or shown:
+            figures = {"pivot": pivot(own), "rows": own} if own else None
+            section = {"name": name, "title": TITLES[name], "figures": figures}
+            found.append({**section, "pictures": shown})
+    return found

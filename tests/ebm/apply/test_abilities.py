@@ -1,0 +1,21 @@
+"""What a learner can be put to is known before any work."""
+
+import pytest
+
+from ebm.learn import LEARNERS, has_chain, inpaints, refusal
+from tasks.apply_settings import APPLICATIONS
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learner_can_do_what_its_class_has(name: str) -> None:
+    for application in APPLICATIONS:
+        able = inpaints(name) if application == "inpaint" else has_chain(name)
+        why = refusal(name, application)
+        assert (why is None) == able
+        assert able or application in str(why)
+
+
+def test_abilities_of_the_learners_are_known() -> None:
+    assert inpaints("multigrid") and not has_chain("multigrid")
+    assert has_chain("maximum_likelihood") and not inpaints("maximum_likelihood")
+    assert not has_chain("noise_contrastive")  # its `noise` is a distribution
