@@ -110,6 +110,10 @@ def metric_names(paths: Paths, name: str, experiment: Mapping[str, Any]) -> list
 def expected(experiment: Mapping[str, Any]) -> list[str]:
     """Return the metrics that an experiment's settings ask for."""
     asked, names = experiment["evaluate"], ["nearest_training"]
+    if "quadrature" in asked:
+        log_z = ["log_z_error"] if experiment["learner"] == "noise_contrastive" else []
+        distance = f"energy_distance_{asked['against']}"
+        return ["kl_data_model", "kl_model_data", *log_z, "rim_mass", distance]
     networks = {
         "cnn": f"{experiment['dataset']}_cnn{asked.get('feature_width')}",
         "pixels": "pixels8",
@@ -127,13 +131,27 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
     more = [metric for key, metrics in kinds.items() if asked.get(key) for metric in metrics]
     names += [f"{metric}_{network}" for network in used for metric in more]
     labels = (experiment.get("classify") or {}).get("labels", [])
-    given = (experiment.get("apply") or {}).get("masks", [])
-    masks = [mask["name"] if isinstance(mask, Mapping) else mask for mask in given]
     names += [f"error_{count}_labels" for count in labels]
     if (experiment.get("classify") or {}).get("fine_tune"):
         names += [f"error_{count}_labels_fine_tuned" for count in labels]
         names += [f"margin_{count}_labels" for count in labels]
-    return names + [f"inpaint_{f}_{mask}" for mask in masks for f in ("mse", "psnr", "spread")]
+    return names + applied(experiment.get("apply") or {})
+
+
+def applied(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of the applications that the settings ask for."""
+    given = asked.get("inpaint", {}).get("masks", [])
+    masks = [mask["name"] if isinstance(mask, Mapping) else mask for mask in given]
+    names = [f"inpaint_{f}_{mask}" for mask in masks for f in ("mse", "psnr", "spread")]
+    names += ["interpolate_largest_step"] if "interpolate" in asked else []
+    if "reconstruct" in asked:
+        sets = ["test", "train", asked["reconstruct"].get("other")]
+        names += [f"reconstruct_mse_{each}" for each in sets if each]
+        names += ["reconstruct_start_size"]
+    if "long_chains" in asked:
+        figures = ("contrast", "variety", "saturated", "score")
+        names += [f"long_chains_{f}_{side}" for side in ("noise", "data") for f in figures]
+    return names + [f"moments_gap_{k}" for k in ("short", "long") if "moments" in asked]
 
 
 def metrics(paths: Paths, name: str) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def run(stage: str, name: str, part: str | None) -> None:
     with Scratch(paths, stage, name, part, mark) as scratch:
         monitor = Monitor(paths, stage, name, part)
         begun, started = time.monotonic(), time.time()
-        module = importlib.import_module(f"tasks.{stage}")
+        module = importlib.import_module(f"tasks.{module_of(stage, inputs)}")
         extra = {"scratch": scratch} if stage == "train" else {}
         set_threads(inputs)
         try:
@@ -89,6 +89,12 @@ def run(stage: str, name: str, part: str | None) -> None:
             **monitor.notes,
         }
         write_json(paths.record(stage, name, part), record)
+
+
+def module_of(stage: str, inputs: Any) -> str:
+    """Return the module of a stage: points are evaluated by other means than images."""
+    points = stage == "evaluate" and hasattr(inputs.evaluate, "quadrature")
+    return "evaluate_points" if points else stage
 
 
 def print_to(log: Path) -> None:
@@ -112,7 +118,7 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
         over = inputs.train.below
         below = paths.model(name, over) if over else data[0] / "manifest.json"
         return [data[0] / "train.npz", below]
-    if stage == "evaluate":
+    if stage == "evaluate" and not hasattr(inputs, "final"):
         slow = "inception" in inputs.evaluate.networks
         return [
             paths.samples(name),
@@ -122,6 +128,7 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
     slow = inputs.classify.networks if stage == "classify" else []
     return [
         paths.model(name, inputs.final),
+        *([paths.samples(name)] if stage == "evaluate" else []),
         *data,
         *(paths.reference(inputs.dataset, network) for network in slow),
     ]

@@ -13,12 +13,18 @@ from pydantic import (
 
 from ebm.datasets import LOADERS, loader
 from ebm.fit import FitSettings
-from ebm.learn import inpaints, learner_class
+from ebm.learn import learner_class, refusal
 from ebm.settings import Settings
 from tasks.apply_settings import ApplySettings
 from tasks.classify_settings import ClassifySettings
 from tasks.evaluate_settings import SLOW, EvaluateSettings, Reference
 from tasks.params_file import override, read_yaml
+from tasks.points_settings import (
+    AnyEvaluateSettings,
+    PointsSettings,
+    check_quadrature,
+    point_shape,
+)
 from tasks.refusals import SettingsError, located, pick, sentence, telling
 
 
@@ -116,7 +122,7 @@ class Experiment(Settings):
     seed: int = Field(ge=0)
     train: dict[str, TrainSettings] = Field(min_length=1)
     sample: SampleSettings
-    evaluate: EvaluateSettings
+    evaluate: AnyEvaluateSettings
     classify: ClassifySettings | None = None
     apply: ApplySettings | None = None
     goals: dict[str, Goal] = {}
@@ -131,6 +137,7 @@ class Experiment(Settings):
         stages = data.get("train")
         if isinstance(stages, Mapping):
             data = {**data, "train": {k: typed(v, k, kind) for k, v in stages.items()}}
+            check_quadrature(data["train"], data.get("evaluate"))
         return data
 
     @model_validator(mode="after")
@@ -146,14 +153,39 @@ class Experiment(Settings):
             seen.append(stage)
         if self.final not in seen:
             raise ValueError(f"final is {self.final!r}; it must be one of {', '.join(seen)}")
-        if self.apply and not inpaints(self.learner):
-            raise ValueError(
-                f"apply is given, and the learner {self.learner} cannot inpaint: its `sample` "
-                "takes no `fixed`; leave apply out"
-            )
-        grids = getattr(self.train[self.final].model, "grids", None)
-        if self.apply and grids:
-            self.apply.check_size(grids[-1].size)
+        return self
+
+    @model_validator(mode="after")
+    def check_apply(self) -> "Experiment":
+        """The learner can do every application that is asked for, at its size of images."""
+        if self.apply is None:
+            return self
+        for application in self.apply.asked():
+            if why := refusal(self.learner, application):
+                raise ValueError(
+                    f"apply.{application} is given, and the learner {self.learner} {why}; leave "
+                    "it out"
+                )
+        model = self.train[self.final].model
+        grids = getattr(model, "grids", None)
+        if self.apply.inpaint and grids:
+            self.apply.inpaint.check_size(grids[-1].size)
+        shape = getattr(getattr(model, "network", None), "shape", (1, 1, 1))
+        if len(shape) != 3:
+            raise ValueError(f"apply is given, and x is of shape {shape}; it needs images")
+        return self
+
+    @model_validator(mode="after")
+    def check_points(self) -> "Experiment":
+        """Points in the plane, and they alone, are judged by quadrature."""
+        if not isinstance(self.evaluate, PointsSettings):
+            return self
+        shape = point_shape(self.train[self.final].model)
+        if shape != (2,):
+            found = "an image" if shape is None else f"of shape {shape}"
+            raise ValueError(f"evaluate.quadrature is given, and x is {found}; it needs (2,)")
+        if self.classify is not None:
+            raise ValueError("classify is given, and x is a point; it needs images: leave it out")
         return self
 
 
@@ -179,11 +211,31 @@ class Params(Settings):
         """Each data set and reference that is named exists."""
         named = {f"references.{name}": each.dataset for name, each in self.references.items()}
         named |= {f"experiments.{name}": each.dataset for name, each in self.experiments.items()}
+        named = {f"{key}.dataset": dataset for key, dataset in named.items()}
+        for name, each in self.experiments.items():
+            if each.apply and each.apply.reconstruct and each.apply.reconstruct.other:
+                named[f"experiments.{name}.apply.reconstruct.other"] = each.apply.reconstruct.other
         for key, dataset in named.items():
             if dataset not in self.datasets:
+                raise ValueError(f"{key} is {dataset!r}; there are {', '.join(self.datasets)}")
+        self.check_references()
+        self.check_points()
+        return self
+
+    def check_points(self) -> None:
+        """A density is learned by a network of points, and images by one of images."""
+        for name, each in self.experiments.items():
+            source = self.datasets[each.dataset].source
+            of_data = "points" if source == "densities" else "images"
+            learned = "points" if isinstance(each.evaluate, PointsSettings) else "images"
+            if of_data != learned:
                 raise ValueError(
-                    f"{key}.dataset is {dataset!r}; there are {', '.join(self.datasets)}"
+                    f"experiments.{name}.dataset is {each.dataset}, whose items are {of_data}; "
+                    f"the settings of train and evaluate are for {learned}"
                 )
+
+    def check_references(self) -> None:
+        """A network that needs a reference has one."""
         made = {(each.dataset, each.network) for each in self.references.values()}
         for name, experiment in self.experiments.items():
             classify = experiment.classify.networks if experiment.classify else []
@@ -194,7 +246,6 @@ class Params(Settings):
                         f"experiments.{name}.{stage}.networks has {network}; references has none "
                         f"of the data set {experiment.dataset} by it"
                     )
-        return self
 
 
 class PrepareInputs(Settings):
@@ -233,6 +284,16 @@ class EvaluateInputs(Settings):
     evaluate: EvaluateSettings
 
 
+class EvaluatePointsInputs(Settings):
+    """What `evaluate` reads of an experiment on points: it asks the model for its density."""
+
+    dataset: str
+    final: str
+    threads: int
+    seed: int
+    evaluate: PointsSettings
+
+
 class ClassifyInputs(Settings):
     """What `classify` reads of an experiment."""
 
@@ -264,13 +325,19 @@ INPUTS: dict[str, type[Settings]] = {
 }
 
 
-def declared(stage: str, name: str, part: str | None = None) -> list[str]:
+def inputs_of(stage: str, points: bool) -> type[Settings]:
+    """Return what a stage reads, of an experiment on points or on images."""
+    return EvaluatePointsInputs if points and stage == "evaluate" else INPUTS[stage]
+
+
+def declared(stage: str, name: str, part: str | None = None, points: bool = False) -> list[str]:
     """Return the keys of params.yaml that a stage reads, as dvc.yaml must declare them.
 
     Args:
         stage: the stage, as in `python -m tasks STAGE NAME [PART]`.
         name: the data set of fetch and prepare, the reference, the experiment of the others.
         part: the training stage of `train`.
+        points: the experiment is on points.
     """
     if stage == "fetch":
         return []
@@ -278,7 +345,7 @@ def declared(stage: str, name: str, part: str | None = None) -> list[str]:
         return [f"datasets.{name}"]
     if stage == "reference":
         return [f"references.{name}"]
-    keys = [f"experiments.{name}.{field}" for field in INPUTS[stage].model_fields]
+    keys = [f"experiments.{name}.{field}" for field in inputs_of(stage, points).model_fields]
     return [f"{key}.{part}" if key.endswith(".train") else key for key in keys]
 
 
@@ -293,12 +360,13 @@ def inputs(params: Params, stage: str, name: str, part: str | None = None) -> An
     if stage == "reference":
         return pick(params.references, name, "reference")
     experiment = pick(params.experiments, name, "experiment")
-    values = {field: getattr(experiment, field) for field in INPUTS[stage].model_fields}
+    kind = inputs_of(stage, isinstance(experiment.evaluate, PointsSettings))
+    values = {field: getattr(experiment, field) for field in kind.model_fields}
     if "train" in values:
         values["train"] = pick(experiment.train, part or "", f"training stage of {name}")
     if values.get(stage, True) is None:
         raise SettingsError(f"experiment {name} has no {stage} settings, so it has no such stage")
-    return INPUTS[stage](**values)
+    return kind(**values)
 
 
 def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Params:

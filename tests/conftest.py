@@ -67,7 +67,7 @@ def cut_down(experiment: dict[str, Any]) -> dict[str, Any]:
     experiment["sample"] = {"count": 12, "draws": 2, "keep": 1, "shown": 4}
     experiment["evaluate"].update(feature_epochs=1, feature_width=4)
     experiment["classify"].update(labels=[20], draws=2, strengths=[0.01, 1.0])
-    experiment["apply"].update(images=2, completions=2)
+    experiment["apply"]["inpaint"].update(images=2, completions=2)
     return experiment
 
 

@@ -26,6 +26,7 @@ EXPERIMENTS = PARAMS["experiments"]
 SOURCES = {dataset["source"] for dataset in PARAMS["datasets"].values()}
 FETCHED = {source for source in SOURCES if loader(source).SOURCE.files}  # the others: one's own
 FETCHED |= set(WEIGHTS)
+POINTS = {name for name, e in EXPERIMENTS.items() if "quadrature" in e["evaluate"]}
 
 
 def stages() -> dict[str, tuple[list[str], list[str]]]:
@@ -61,7 +62,8 @@ def test_every_experiment_loads(name: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_declares_exactly_the_settings_that_it_is_given(stage: str) -> None:
     arguments, keys = STAGES[stage]
-    assert sorted(keys) == sorted(declared(*arguments))
+    points = stage.startswith("evaluate-points@")
+    assert sorted(keys) == sorted(declared(*arguments, points=points))
 
 
 def test_every_stage_of_every_experiment_is_in_the_graph() -> None:
@@ -88,7 +90,7 @@ def test_training_table_of_the_graph_agrees_with_the_settings() -> None:
 
 def test_evaluate_stands_beside_the_reference_where_the_settings_name_inception() -> None:
     table = GRAPH["evaluate"]["foreach"]
-    assert set(table) == set(EXPERIMENTS)
+    assert set(table) == set(EXPERIMENTS) - POINTS
     for name, row in table.items():
         dataset = EXPERIMENTS[name]["dataset"]
         slow = "inception" in EXPERIMENTS[name]["evaluate"].get("networks", ())
@@ -96,12 +98,20 @@ def test_evaluate_stands_beside_the_reference_where_the_settings_name_inception(
         assert row == {"dataset": dataset, "beside": f"data/{beside % dataset}"}, name
 
 
-@pytest.mark.parametrize("stage", ["classify", "apply"])
+def test_points_are_evaluated_beside_the_model_that_the_settings_name() -> None:
+    table = GRAPH["evaluate-points"]["foreach"]
+    assert set(table) == POINTS
+    for name, row in table.items():
+        for field in set(row) - {"also", "besides"}:
+            assert row[field] == EXPERIMENTS[name][field], f"evaluate-points@{name}: {field}"
+
+
+@pytest.mark.parametrize("stage", ["sample", "classify", "apply"])
 def test_other_tables_of_the_graph_agree_with_the_settings(stage: str) -> None:
     table = GRAPH[stage]["foreach"]
     assert set(table) == {name for name, e in EXPERIMENTS.items() if e.get(stage)}
     for name, row in table.items():
-        for field in set(row) - {"beside"}:
+        for field in set(row) - {"beside", "also", "besides"}:
             assert row[field] == EXPERIMENTS[name][field], f"{stage}@{name}: {field}"
 
 
@@ -110,6 +120,13 @@ def test_classify_stands_beside_the_reference_where_the_settings_name_efficientn
         slow = "efficientnet" in EXPERIMENTS[name]["classify"].get("networks", ())
         beside = "reference/%s/efficientnet" if slow else "prepared/%s/manifest.json"
         assert row["beside"] == f"data/{beside % row['dataset']}", name
+
+
+def test_apply_stands_beside_the_other_data_set_that_the_settings_name() -> None:
+    for name, row in GRAPH["apply"]["foreach"].items():
+        other = EXPERIMENTS[name]["apply"].get("reconstruct", {}).get("other")
+        beside = other or f"{row['dataset']}/manifest.json"
+        assert row["beside"] == f"data/prepared/{beside}", name
 
 
 def test_source_of_every_data_set_is_fetched_to_where_it_is_read() -> None:
@@ -122,7 +139,12 @@ def test_source_of_every_data_set_is_fetched_to_where_it_is_read() -> None:
 def test_learner_uses_the_network_that_the_experiment_names() -> None:
     for experiment in EXPERIMENTS.values():
         source = (ROOT / "ebm" / "learn" / f"{experiment['learner']}.py").read_text()
-        assert f"from ebm.networks.{experiment['network']} import" in source
+        for stage in experiment["train"].values():
+            named = stage["model"].get("network", {}).get("kind")
+            if named is None:
+                assert f"from ebm.networks.{experiment['network']} import" in source
+            else:
+                assert named == experiment["network"]
 
 
 def test_there_are_no_anchors() -> None:

@@ -24,14 +24,14 @@ PANELS = (
     (
         "Movement of the chains",
         ("movement",),
-        "How far one pixel moves from the start of its chain to the end: steady, and well above "
-        "the noise; near 0 the chains stand still.",
+        "How far a value of x, such as a pixel, moves from its chain's start to the end: steady, "
+        "and well above the noise; near 0 the chains stand still.",
     ),
     (
         "Variation",
         ("sd_samples", "sd_data"),
-        "Standard deviation of a pixel over samples (solid) and over data (dashed): the two should "
-        "meet; far below is collapse, far above saturation.",
+        "Standard deviation of a value of x over samples (solid) and over data (dashed): they "
+        "should meet; far below is collapse, far above saturation.",
     ),
 )
 USED = {figure for _, figures, _ in PANELS for figure in figures} | {"f_data", "f_samples"}

@@ -8,7 +8,12 @@ LOGARITHMIC = 30.0  # a bar whose ends differ by this factor and more has a loga
 ASIDE = ("reference", "beyond")  # no rivals, by `relation`
 TITLES = {  # by how a metric's name starts
     "fid": "Standard FID",
+    "energy_distance": "Energy distance",
     "frechet": "Frechet distance",
+    "kl_data_model": "KL(data, model): what the model misses",
+    "kl_model_data": "KL(model, data): what the model makes up",
+    "log_z_error": "Error of the learned log Z",
+    "rim_mass": "Mass at the rim of the box",
     "kid": "Kernel distance (KID)",
     "inception_score": "Inception score",
     "nearest_training": "Distance to the nearest training image",

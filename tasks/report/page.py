@@ -13,8 +13,9 @@ from tasks import settings
 from tasks.artefacts import load_arrays, read_json, write_json, write_text
 from tasks.monitor import clock
 from tasks.paths import Paths
+from tasks.points_settings import PointsSettings
 from tasks.refusals import pick
-from tasks.report import chains, curves, figures, fills, labels, pictures, run
+from tasks.report import applied, chains, curves, figures, fills, labels, pictures, plane, run
 from tasks.report.sources import sources
 from tasks.settings import Params
 
@@ -81,6 +82,7 @@ class Page:
         self.experiment = params.experiments[name]
         self.folder = paths.results(name)
         self.missing: list[dict[str, str]] = []
+        self.points = isinstance(self.experiment.evaluate, PointsSettings)
 
     def content(self) -> dict[str, Any]:
         """Return every name that the template uses."""
@@ -94,9 +96,10 @@ class Page:
             "summary": figures.summary(measured["rows"]) if measured else None,
             "verdict": self.verdict(),
             "samples": self.samples(),
+            "densities": self.densities(),
             "copies": self.copies(measured),
             "chains": self.chains(),
-            "apply": self.fills(),
+            "apply": self.applications(),
             "classify": self.few_labels(),
             "stages": self.curves(),
             "settings": yaml.safe_dump(self.facts["settings"], sort_keys=False, width=88),
@@ -171,7 +174,18 @@ class Page:
             return f"Grid {side} × {side}" if side else stem.replace("_", " ")
 
         found = self.try_to(lambda: self.pictures("samples"), "samples", "sample") or []
-        return [{**image, "caption": say(stem)} for stem, image in found]
+        return [{**image, "caption": say(stem)} for stem, image in found if stem != "chains"]
+
+    def densities(self) -> list[dict[str, Any]]:
+        """Return the pictures of what was learned of points; none of images."""
+        if not self.points:
+            return []
+        found = self.try_to(lambda: self.pictures("evaluate"), "the densities", "evaluate") or []
+        path = self.folder / "samples" / "chains.png"
+        if path.exists():
+            read = self.try_to(lambda: pictures.embed(path), "the chains", "sample")
+            found = [*found, ("chains", read)] if read else found
+        return plane.captioned(found)
 
     def copies(self, measured: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return the samples nearest to training images, with the figure that goes with them."""
@@ -187,7 +201,9 @@ class Page:
         return {"picture": image, "legend": legend, "row": next(iter(near), None)}
 
     def chains(self) -> list[dict[str, Any]]:
-        """Return the chains' states by grid."""
+        """Return the chains' states by grid; those of points are a picture."""
+        if self.points:
+            return []
         stages = (stage.model.model_dump() for stage in self.experiment.train.values())
         grids = [grid for model in stages for grid in model.get("grids", [])]
         steps = {grid["size"]: grid["steps"] for grid in grids}
@@ -232,24 +248,39 @@ class Page:
         curve = labels.curve(table["content"])
         return {"figures": table, "curve": curve, "margins": labels.margins(table["rows"])}
 
-    def fills(self) -> dict[str, Any] | None:
-        """Return the fill-ins, each with its figures; None where they are not asked for."""
+    def applications(self) -> dict[str, Any] | None:
+        """Return the applications' figures and pictures; None where none is asked for."""
         asked = self.experiment.apply
         if asked is None:
             return None
-        table = self.figures("apply.json", "the inpainting", "apply")
-        found = self.try_to(lambda: self.pictures("apply"), "the pictures of apply", "apply")
+        table = self.figures("apply.json", "the applications", "apply")
+        drawn = ("inpaint", "interpolate", "reconstruct", "long_chains")  # those with pictures
+        found: list[tuple[str, dict[str, Any]]] = []
+        if any(name in asked.asked() for name in drawn):
+            found = self.try_to(lambda: self.pictures("apply"), "the pictures of apply", "apply")
+        if not (table or found):
+            return None
+        others = applied.sections(table["rows"] if table else [], found or [], list(asked.asked()))
+        return {"figures": table, "pictures": self.fills(table, found or []), "others": others}
+
+    def fills(
+        self, table: Mapping[str, Any] | None, found: list[tuple[str, dict[str, Any]]]
+    ) -> list[dict[str, Any]]:
+        """Return the fill-ins, each with its figures, where inpainting is asked for."""
+        asked = self.experiment.apply.inpaint if self.experiment.apply else None
+        if asked is None:
+            return []
         content = table["content"] if table else None
-        shown = [
+        return [
             {
                 **image,
                 "caption": fills.heading(mask),
                 "legend": fills.legend(image.get("rows", 0), asked.completions),
                 "figures": fills.figures(content, mask),
             }
-            for mask, image in found or []
+            for mask, image in found
+            if not applied.owner(mask)
         ]
-        return {"figures": table, "pictures": shown} if table or shown else None
 
     def need_records(self, records: Mapping[str, Any]) -> None:
         """Note the stages of the experiment that have no record."""

@@ -42,7 +42,7 @@ def tiny(content: dict[str, Any]) -> dict[str, Any]:
         experiment["threads"] = 1
         for stage in experiment["train"].values():
             stage["fit"].update(updates=12, batch=16, check_every=2, checkpoint_every=4)
-            for grid in stage["model"]["grids"]:
+            for grid in stage["model"].get("grids", []):
                 grid.update(width=4, steps=2)
     return content
 

@@ -163,7 +163,7 @@ def test_masks_that_the_settings_give_are_expected_by_their_names() -> None:
     box = {"name": "mouth", "box": [0.5, 0.25, 0.25, 0.5]}
     asked = {"networks": ["pixels"]}
     experiment = {"dataset": "faces", "sample": {"count": 9}, "evaluate": asked}
-    names = results.expected({**experiment, "apply": {"masks": ["half", box]}})
+    names = results.expected({**experiment, "apply": {"inpaint": {"masks": ["half", box]}}})
     assert names[1:] == [
         f"inpaint_{figure}_{mask}"
         for mask in ("half", "mouth")

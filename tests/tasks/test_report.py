@@ -4,13 +4,14 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from tasks.artefacts import read_json, write_json
 from tasks.measured import checksums, strangers
 from tasks.pictures import cut, sheet
 from tasks.refusals import SettingsError
-from tasks.report import chains, curves, figures, fills, labels, pictures, render
+from tasks.report import applied, chains, curves, figures, fills, labels, pictures, render
 from tasks.report.figures import number, position, relation, summary
 from tasks.report.run import ORIGIN, Stage
 from tests.tasks.conftest import (
@@ -98,7 +99,7 @@ def test_empty_project_names_what_is_missing_and_its_command(paths):
         "samples": "sample",
         "the chains step by step": "sample",
         "the curves of joint": "train",
-        "the inpainting": "apply",
+        "the applications": "apply",
         "the classifier&#39;s errors": "classify",
     }.items():
         line = rf"<strong>{what}</strong>.*<code>ebm run {NAME} --only {stage}"
@@ -382,3 +383,31 @@ def test_a_grid_keeps_its_colour_over_the_training_stages():
     second = curves.panels({"step": [1.0], "4/gap": [1.0], "2/gap": [1.0]}, grids)
     assert first["panels"][0]["series"][0]["colour"] == 0
     assert [series["colour"] for series in second["panels"][0]["series"]] == [1, 0]
+
+
+def test_other_applications_have_sections_of_their_own(full):
+    rows = [{**METRIC, "metric": "moments_gap_short", "value": 0.1875}]
+    rows += [{**METRIC, "metric": "long_chains_contrast_data", "value": 0.8125}]
+    content = filled_in()
+    write_json(full.results(NAME) / "apply.json", {**content, "metrics": content["metrics"] + rows})
+    sheet(images(32, 1, 8, 8), full.results(NAME) / "apply/long_chains_data.png", columns=8)
+    params = yaml.safe_load(full.params.read_text())
+    learner = {**params["experiments"]["shortrun-mnist"], "dataset": "digits"}
+    asked = {**learner["apply"], "reconstruct": None, "interpolate": None}
+    params["experiments"][NAME] = {**learner, "apply": asked}
+    full.params.write_text(yaml.safe_dump(params, sort_keys=False))
+    page = page_of(full)
+    assert re.findall(r'<article class="application" id="(\w+)"', page) == [
+        "long_chains",
+        "moments",
+    ]
+    assert "<h3>Moment matching</h3>" in page and f">{number(0.1875)}" in page
+    assert "A column a chain from a test image" in page
+    assert Links(page).silent == []
+
+
+def test_each_picture_belongs_to_the_application_that_its_name_begins_with():
+    names = ["half", "own_mask", "interpolate", "long_chains_noise", "momentous"]
+    found = [applied.owner(name) for name in names]
+    assert found == [None, None, "interpolate", "long_chains", None]
+    assert applied.caption("reconstruct_fashion").startswith("A column an image of fashion")

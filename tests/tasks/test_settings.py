@@ -16,6 +16,7 @@ from tasks.settings import INPUTS, Params, declared, inputs, read, validate
 ROOT = Path(__file__).parents[2]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())
 NAME = "multigrid-digits-joint"
+ALONE = {**CONTENT, "experiments": {NAME: CONTENT["experiments"][NAME]}}  # it needs no reference
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -55,13 +56,39 @@ def one_sentence(text: str) -> bool:
         ("train.joint.model.grids.0.steps", 0, ["train.joint.model.grids.0.steps is 0"]),
         ("train.joint.model.grids.0.size", 3, ["sizes [3, 4, 8]", "larger multiple"]),
         ("train.joint.model.grids", [], ["grids", "at least 1"]),
-        ("apply.masks.0", "helf", ["apply.masks.0 is 'helf'", "half, block, pixels or a rect"]),
-        ("apply.masks.0", {"name": "a"}, ["apply.masks.0: box is missing"]),
-        ("apply.masks.0", {"name": "a", "bx": 1}, ["unknown key bx; did you mean box?"]),
-        ("apply.masks.0", {"name": "a", "box": [0, 0, 2, 1]}, ["apply.masks.0: box.2 is 2"]),
-        ("apply.masks.0", {"name": "a", "box": [0.5, 0, 0.6, 1]}, ["box is [0.5, 0.0, 0.6, 1.0]"]),
-        ("apply.masks.0", {"name": "a", "box": [0, 0, 0.1, 0.01]}, ["hides no pixel of a 8x8"]),
-        ("apply.masks.0", "block", ["masks has block more than once"]),
+        (
+            "apply.inpaint.masks.0",
+            "helf",
+            ["apply.inpaint.masks.0 is 'helf'", "half, block, pixels or a rect"],
+        ),
+        ("apply.inpaint.masks.0", {"name": "a"}, ["apply.inpaint.masks.0: box is missing"]),
+        ("apply.inpaint.masks.0", {"name": "a", "bx": 1}, ["unknown key bx; did you mean box?"]),
+        (
+            "apply.inpaint.masks.0",
+            {"name": "a", "box": [0, 0, 2, 1]},
+            ["apply.inpaint.masks.0: box.2 is 2"],
+        ),
+        (
+            "apply.inpaint.masks.0",
+            {"name": "a", "box": [0.5, 0, 0.6, 1]},
+            ["box is [0.5, 0.0, 0.6, 1.0]"],
+        ),
+        (
+            "apply.inpaint.masks.0",
+            {"name": "a", "box": [0, 0, 0.1, 0.01]},
+            ["hides no pixel of a 8x8"],
+        ),
+        ("apply.inpaint.masks.0", "block", ["masks has block more than once"]),
+        ("apply.inpaint.masks.0", {"name": "moments_a", "box": [0, 0, 1, 0.5]}, ["moments_a, wh"]),
+        ("apply.inpaint.images", 0, ["apply.inpaint.images is 0"]),
+        ("apply", {}, ["apply: none is given; give one of inpaint, interpolate"]),
+        ("apply", {"inpiant": {}}, ["unknown key", "apply.inpiant; did you mean inpaint?"]),
+        ("apply", {"long_chains": {"chain": 2}}, ["apply.long_chains.chain; did you mean chains?"]),
+        (
+            "apply",
+            {"long_chains": {"chains": 2, "times": 100}},
+            ["apply.long_chains is given", "multigrid has no single chain", "leave it out"],
+        ),
         ("sample", None, ["sample is None"]),
     ],
 )
@@ -164,10 +191,47 @@ def test_override_changes_one_value_of_a_copy() -> None:
 
 def test_box_among_the_masks_is_written_back_as_it_was_given() -> None:
     box = {"name": "mouth", "box": [0.5, 0.25, 0.25, 0.5]}
-    params = validate(override(CONTENT, {f"experiments.{NAME}.apply.masks": ["half", box]}))
+    params = validate(override(CONTENT, {f"experiments.{NAME}.apply.inpaint.masks": ["half", box]}))
     apply = inputs(params, "apply", NAME).apply
-    assert apply.model_dump(mode="json")["masks"] == ["half", box]
-    assert apply.names() == ["half", "mouth"]
+    assert apply.model_dump(mode="json")["inpaint"]["masks"] == ["half", box]
+    assert apply.inpaint.names() == ["half", "mouth"]
+
+
+def test_application_that_is_not_asked_for_leaves_no_trace() -> None:
+    apply = inputs(validate(CONTENT), "apply", NAME).apply
+    assert list(apply.model_dump(mode="json")) == ["inpaint"] == list(apply.asked())
+
+
+SHORT = "experiments.shortrun-mnist"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({f"{SHORT}.apply.reconstruct.other": "fashoin"}, "reconstruct.other is 'fashoin'; there"),
+        (
+            {f"{SHORT}.apply": {"inpaint": CONTENT["experiments"][NAME]["apply"]["inpaint"]}},
+            "the learner maximum_likelihood cannot inpaint",
+        ),
+        (
+            {
+                f"{SHORT}.train.learn.model.network": {
+                    "kind": "mlp",
+                    "dim": 2,
+                    "widths": [4],
+                    "scale": 1.0,
+                }
+            },
+            r"apply is given, and x is of shape \(2,\); it needs images",
+        ),
+    ],
+)
+def test_application_that_cannot_be_is_refused_by_the_settings(
+    changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words) as caught:
+        validate(override(CONTENT, changes))
+    assert one_sentence(str(caught.value))
 
 
 def test_settings_are_frozen() -> None:
@@ -242,13 +306,13 @@ REFERENCE = {
 
 
 def test_reference_is_given_as_it_is_written() -> None:
-    content = {**CONTENT, "references": {"digits-inception": REFERENCE}}
+    content = {**ALONE, "references": {"digits-inception": REFERENCE}}
     params = validate(content)
     assert inputs(params, "reference", "digits-inception").model_dump() == REFERENCE
     with pytest.raises(SettingsError, match="did you mean digits-inception"):
         inputs(params, "reference", "digits-incption")
     with pytest.raises(SettingsError, match="there is no reference 'any'; there is none"):
-        inputs(validate({**CONTENT, "references": {}}), "reference", "any")
+        inputs(validate({**ALONE, "references": {}}), "reference", "any")
 
 
 @pytest.mark.parametrize(
@@ -261,12 +325,12 @@ def test_reference_is_given_as_it_is_written() -> None:
 )
 def test_wrong_references_are_refused_with_their_key(changes: dict, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        validate({**CONTENT, "references": {"a": {**REFERENCE, **changes}}})
+        validate({**ALONE, "references": {"a": {**REFERENCE, **changes}}})
     assert words in str(caught.value)
 
 
 def test_inception_needs_a_reference_of_the_data_set() -> None:
-    content = {**CONTENT, "references": {}}
+    content = {**ALONE, "references": {}}
     key = f"experiments.{NAME}.evaluate"
     asking = {**CONTENT["experiments"][NAME]["evaluate"], "networks": ["cnn", "inception"]}
     with pytest.raises(SettingsError, match="references has none of the data set digits"):

@@ -1,0 +1,203 @@
+"""evaluate, of points: the model's density held against the one that the data were drawn from."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ebm.datasets.densities import Mixture, density
+from ebm.energy import tilt
+from ebm.metrics.energy_distance import energy_distance
+from ebm.metrics.quadrature import Grid, Judged, grid, judge, kl, log_z, normalised, values
+from ebm.model import load
+from tasks.artefacts import load_arrays, new_folder, read_json
+from tasks.monitor import Monitor
+from tasks.paths import Paths
+from tasks.point_pictures import draw_densities
+from tasks.scores import beside, row, write_scores
+from tasks.settings import EvaluatePointsInputs
+
+REVISION = 1
+
+GAUSSIAN = "Gaussian with the data's mean and covariance"
+DATA = "training points"
+
+Rows = list[dict[str, Any]]
+
+
+class Found(NamedTuple):
+    """What was measured of the model.
+
+    Attributes:
+        judged: by quadrature.
+        gaussian: log density of the Gaussian with the data's moments on the grid, normalised.
+        where: the grid.
+        c: the learned log Z, None where none is learned.
+        reference: log Z of the reference alone, None where it is uniform.
+    """
+
+    judged: Judged
+    gaussian: Tensor
+    where: Grid
+    c: float | None
+    reference: float | None
+
+
+def run(
+    name: str, part: None, inputs: EvaluatePointsInputs, paths: Paths, monitor: Monitor
+) -> None:
+    """Write results/NAME/metrics.json, and densities.png in results/NAME/evaluate."""
+    data, held = paths.prepared(inputs.dataset), inputs.evaluate.against
+    truth = density(read_json(data / "manifest.json")["notes"]["density"])
+    draws = load_arrays(paths.samples(name) / "samples.npz")["points"]
+    real, train = (load_arrays(data / f"{of}.npz")["x"] for of in (held, "train"))
+    asked = inputs.evaluate.quadrature
+    learner = load(paths.model(name, inputs.final)).learner
+    found = look(learner, truth, grid(asked.half, asked.cells))
+    monitor.progress(1, 2, "densities")
+    metrics, compared = of_densities(found)
+    near = of_samples(draws, real, train, held, inputs.seed)
+    with new_folder(paths.results(name) / "evaluate") as folder:
+        square = (asked.cells, asked.cells)
+        log_data, log_model = found.judged.log_data, found.judged.log_model
+        draw_densities(
+            log_data.reshape(square).numpy(),
+            log_model.reshape(square).numpy(),
+            draws[0],
+            asked.half,
+            folder / "densities.png",
+        )
+    monitor.progress(2, 2, "samples")
+    monitor.note(pictures=[str(paths.results(name) / "evaluate" / "densities.png")])
+    write_scores(
+        paths.results(name) / "metrics.json",
+        name,
+        protocol(found, *draws.shape[:2]),
+        [*metrics, *near[0]],
+        [*compared, *near[1]],
+    )
+
+
+def look(learner: Any, truth: Mixture, where: Grid) -> Found:
+    """Sum the densities over the grid."""
+    judged = judge(learner.score, truth.log_density, where)
+    c, sd = getattr(learner, "c", None), learner.settings.reference
+    flat = None if sd is None else values(tilt(lambda x: torch.zeros(len(x)), sd), where)
+    return Found(
+        judged,
+        gaussian(judged.log_data, where),
+        where,
+        None if c is None else float(c.detach()),
+        None if flat is None else log_z(flat, where),
+    )
+
+
+def gaussian(log_p: Tensor, where: Grid) -> Tensor:
+    """Return the Gaussian nearest in KL(p, .) to a density on the grid: that of p's moments.
+
+    Args:
+        log_p: (count^2,), normalised.
+
+    Returns:
+        Its log density on the grid, (count^2,), normalised there.
+    """
+    mass, x = (log_p + where.log_cell).exp(), where.points.double()
+    centred = x - mass @ x
+    covariance = (mass[:, None] * centred).T @ centred
+    squares = (centred * torch.linalg.solve(covariance, centred.T).T).sum(1)
+    return normalised(-squares / 2, where)
+
+
+def of_densities(found: Found) -> tuple[Rows, Rows]:
+    """Return the rows of both divergences, of log Z and of the rim, and of their rivals."""
+    judged, where = found.judged, found.where
+    pairs = {
+        "kl_data_model": (
+            judged.kl_data_model,
+            kl(judged.log_data, found.gaussian, where),
+            "KL(data, model) in nats: large where the model misses data; what maximum likelihood "
+            "descends.",
+        ),
+        "kl_model_data": (
+            judged.kl_model_data,
+            kl(found.gaussian, judged.log_data, where),
+            "KL(model, data) in nats: large where the model has mass and there are no data.",
+        ),
+    }
+    metrics = [figure(m, value, top, about, where) for m, (value, top, about) in pairs.items()]
+    compared = [beside(m, GAUSSIAN, top) for m, (_, top, _) in pairs.items()]
+    if found.c is not None:
+        top = None if found.reference is None else abs(found.reference - judged.log_z)
+        about = (
+            f"|c - log Z| in nats: the learned c is {found.c:.3f}, log Z by quadrature "
+            f"{judged.log_z:.3f}; the ceiling is the error of the reference's own log Z."
+        )
+        metrics.append(figure("log_z_error", abs(found.c - judged.log_z), top, about, where))
+    about = (
+        "Share of the model's mass in the outer 5 % of the box: near 0, or the box is too small."
+    )
+    return [*metrics, figure("rim_mass", judged.rim, None, about, where)], compared
+
+
+def figure(
+    metric: str, value: float, ceiling: float | None, about: str, where: Grid
+) -> dict[str, Any]:
+    """Return the row of a figure that is summed over the grid's cells; 0 is perfect."""
+    made = row(
+        metric,
+        [value],
+        floor=0.0,
+        ceiling=ceiling,
+        better="lower",
+        samples=len(where.points),
+        about=about,
+    )
+    return {**made, "unit": "cells"}
+
+
+def of_samples(
+    draws: np.ndarray, real: np.ndarray, train: np.ndarray, held: str, seed: int
+) -> tuple[Rows, Rows]:
+    """Return the rows of the energy distance of samples to the part of the data held against.
+
+    Args:
+        draws: (draws, count, 2).
+        real: (N, 2), of that part.
+        train: (M, 2), of which as many are held against it as a yardstick.
+        held: name of that part.
+        seed: of the rivals.
+    """
+    random, count = np.random.default_rng((seed, *draws.shape[:2])), draws.shape[1]
+    mean, covariance = train.mean(0, dtype=float), np.cov(train.T.astype(float))
+    rivals = {
+        GAUSSIAN: [random.multivariate_normal(mean, covariance, count) for _ in draws],
+        DATA: [random.permutation(train)[:count] for _ in draws],
+    }
+    values = {of: [distance(x, real) for x in sets] for of, sets in rivals.items()}
+    metric = row(
+        f"energy_distance_{held}",
+        [distance(x, real) for x in draws],
+        floor=0.0,
+        ceiling=float(np.mean(values[GAUSSIAN])),
+        better="lower",
+        samples=count,
+        about=f"Squared energy distance of samples to the {held} points; it is unbiased, so that "
+        "of equal distributions swings about 0.",
+    )
+    return [metric], [beside(metric["metric"], of, found) for of, found in values.items()]
+
+
+def distance(x: np.ndarray, real: np.ndarray) -> float:
+    """Return the squared energy distance of two sets of points."""
+    return energy_distance(torch.from_numpy(x), torch.from_numpy(real))
+
+
+def protocol(found: Found, draws: int, count: int) -> str:
+    """Say how it was measured."""
+    where = found.where
+    return (
+        f"Densities are summed over {where.side} x {where.side} cells of [-{where.half:g}, "
+        f"{where.half:g}]^2; log Z of the model is {found.judged.log_z:.3f} nats. The energy "
+        f"distance is a mean over {draws} draws of {count} samples."
+    )

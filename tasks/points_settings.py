@@ -1,0 +1,78 @@
+"""The settings of `evaluate` for points, whose density is known and summed over a grid."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WrapValidator, model_validator
+
+from ebm.settings import Settings
+from tasks.evaluate_settings import EvaluateSettings
+
+OF_IMAGES = set(EvaluateSettings.model_fields) - {"against"}
+
+
+class QuadratureSettings(Settings):
+    """The grid over which densities in the plane are summed."""
+
+    half: float = Field(gt=0, description="half a side of the box about 0, in the units of x")
+    cells: int = Field(ge=2, description="cells along a side; each smaller than any structure")
+
+
+class PointsSettings(Settings):
+    """A model of points in the plane is held against the density they were drawn from."""
+
+    against: Literal["validation", "test"] = Field(
+        description="the held-out part: validation to choose settings, test to report"
+    )
+    quadrature: QuadratureSettings
+
+    @model_validator(mode="before")
+    @classmethod
+    def no_images(cls, data: Any) -> Any:
+        """Refuse what looks at images."""
+        found = sorted(OF_IMAGES & set(data)) if isinstance(data, Mapping) else []
+        if found:
+            raise ValueError(
+                f"{found[0]} is of images; with quadrature, x is a point: leave it out"
+            )
+        return data
+
+    @property
+    def networks(self) -> list[str]:
+        """The feature networks: points need none."""
+        return []
+
+
+def by_quadrature(raw: Any, read: Any) -> Any:
+    """Read the settings as those of points where they name a quadrature, else as of images."""
+    points = isinstance(raw, PointsSettings) or (isinstance(raw, Mapping) and "quadrature" in raw)
+    return (PointsSettings if points else EvaluateSettings).model_validate(raw)
+
+
+AnyEvaluateSettings = Annotated[EvaluateSettings | PointsSettings, WrapValidator(by_quadrature)]
+
+
+def point_shape(model: Any) -> tuple[int, ...] | None:
+    """Return the shape of the points that a learner's settings are for, None for images."""
+    shape = tuple(getattr(getattr(model, "network", None), "shape", ()))
+    return shape if len(shape) == 1 else None
+
+
+def check_quadrature(stages: Any, evaluate: Any) -> None:
+    """Refuse points without a quadrature.
+
+    Args:
+        stages: the training stages, their `model` read already.
+        evaluate: the raw settings.
+
+    Raises:
+        ValueError: one sentence.
+    """
+    found = stages.values() if isinstance(stages, Mapping) else ()
+    models = [stage.get("model") for stage in found if isinstance(stage, Mapping)]
+    points = any(point_shape(model) for model in models)
+    if points and isinstance(evaluate, Mapping) and "quadrature" not in evaluate:
+        raise ValueError(
+            "evaluate.quadrature is missing, and x is a point: give the grid that its density is "
+            "summed over, such as {half: 4.0, cells: 160}"
+        )
