@@ -220,7 +220,12 @@ SHORT = "experiments.shortrun-mnist"
                     "dim": 2,
                     "widths": [4],
                     "scale": 1.0,
-                }
+                },
+                f"{SHORT}.evaluate": {
+                    "against": "test",
+                    "quadrature": {"half": 4.0, "cells": 160},
+                },
+                f"{SHORT}.dataset": "densities-rings",
             },
             r"apply is given, and x is of shape \(2,\); it needs images",
         ),
