@@ -25,7 +25,7 @@ def tiny(path: Path) -> None:
         experiment["threads"] = 1
         for part in experiment["train"].values():
             part["fit"].update(updates=2, batch=4, check_every=1, checkpoint_every=1)
-            for grid in part["model"]["grids"]:
+            for grid in part["model"].get("grids", []):
                 grid.update(width=2, steps=1)
     path.write_text(yaml.safe_dump(content, sort_keys=False))
 

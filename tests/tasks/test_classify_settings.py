@@ -8,8 +8,9 @@ from tasks.params_file import override
 from tasks.refusals import SettingsError
 from tasks.settings import inputs, validate
 
-CONTENT = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
 NAME = "multigrid-digits-joint"
+CONTENT = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
+CONTENT["experiments"] = {NAME: CONTENT["experiments"][NAME]}
 CLASSIFY = {"labels": [20, 50], "draws": 5, "strengths": [0.1, 1.0]}
 TUNING = {"updates": 9, "batch": 5, "rates": [0.001], "decay": 0.0, "checks": 3}
 REFERENCE = {

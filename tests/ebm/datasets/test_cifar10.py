@@ -27,7 +27,7 @@ def raw(tmp_path: Path) -> Path:
 
 
 def test_images_come_in_their_order_and_the_test_part_last(raw: Path) -> None:
-    images, labels, test, _ = load(raw, Options(items=600))
+    images, labels, test, *_ = load(raw, Options(items=600))
     numbers = np.r_[0:600, 1000:1500]
     assert images.shape == (1100, 3, 32, 32) and images.dtype == np.float32
     assert np.array_equal(labels, numbers % 10) and labels.dtype == np.int64

@@ -27,7 +27,7 @@ def raw(tmp_path: Path) -> Path:
 
 def test_faces_are_in_the_order_of_people_and_labelled_by_them(raw: Path) -> None:
     told: list[tuple[int, int]] = []
-    images, labels, test, _ = load(raw, Options(size=8), lambda *counts: told.append(counts))
+    images, labels, test, *_ = load(raw, Options(size=8), lambda *counts: told.append(counts))
     assert images.shape == (400, 1, 8, 8) and images.dtype == np.float32
     assert labels.tolist() == [person for person in range(40) for _ in range(10)]
     assert labels.dtype == np.int64 and test is None

@@ -72,7 +72,7 @@ def test_any_bytes_are_read_or_refused_by_name(tmp_path: Path, content: bytes) -
 def test_first_training_images_come_before_the_official_test_part(
     tmp_path: Path, module: ModuleType, train: str
 ) -> None:
-    images, labels, test, _ = module.load(put(tmp_path, train), Options(size=32, items=5))
+    images, labels, test, *_ = module.load(put(tmp_path, train), Options(size=32, items=5))
     assert images.shape == (9, 1, 32, 32) and images.dtype == np.float32
     numbers = np.array([0, 1, 2, 3, 4, 6, 7, 8, 9])
     assert np.array_equal(labels, numbers % 10) and labels.dtype == np.int64
