@@ -102,6 +102,8 @@ def test_ctrl_c_ends_every_process_that_was_started_and_no_other(tmp_path: Path)
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)
 
+    # A shell that runs the tests in the background has them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=press, daemon=True).start()
     try:
         serve(
@@ -113,6 +115,7 @@ def test_ctrl_c_ends_every_process_that_was_started_and_no_other(tmp_path: Path)
                 assert gone_soon(int(pid)), f"process {pid} of {title} lives on"
         assert bystander.poll() is None
     finally:
+        signal.signal(signal.SIGINT, before)
         bystander.kill()
         bystander.wait()
 
