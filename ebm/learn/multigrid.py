@@ -40,6 +40,14 @@ class Grid(Settings):
         exclude_if=lambda widest: widest is None,
         description="most channels of a layer; null: they double down to the 2x2 map",
     )
+    head_scale: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda scale: scale == 1,
+        description="size of the last layer's first weights; 0: f is 0 at first, and the first "
+        "samples are the coarser grid's, upsampled",
+    )
     steps: int = Field(ge=1, description="K, Langevin steps from the grid below")
     step_size: float = Field(gt=0, description="dt of the Langevin step; pixels are in [-1, 1]")
     noise: float = Field(ge=0, description="standard deviation of the step's noise")
@@ -136,7 +144,7 @@ class Multigrid:
             )
         self.networks = nn.ModuleDict(
             {
-                str(g.size): ConvNet(g.size, settings.channels, g.width, g.widest)
+                str(g.size): ConvNet(g.size, settings.channels, g.width, g.widest, g.head_scale)
                 for g in settings.grids
             }
         )

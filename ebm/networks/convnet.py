@@ -21,6 +21,7 @@ class ConvNet(nn.Module):
         channels: 1 for grey, 3 for colour.
         width: channels after the first convolution.
         widest: the most channels of a layer; None lets them double down to the 2x2 map.
+        head_scale: the last layer's first weights are multiplied by it; with 0, f is 0 at first.
 
     Raises:
         ValueError: size is not a power of two of at least 2, or widest is below width.
@@ -32,7 +33,12 @@ class ConvNet(nn.Module):
     """
 
     def __init__(
-        self, size: int, channels: int = 1, width: int = 32, widest: int | None = None
+        self,
+        size: int,
+        channels: int = 1,
+        width: int = 32,
+        widest: int | None = None,
+        head_scale: float = 1.0,
     ) -> None:
         super().__init__()
         if size < 2 or size & (size - 1):
@@ -48,7 +54,7 @@ class ConvNet(nn.Module):
             size, inward, width = size // 2, width, min(2 * width, widest or 2 * width)
         self.body = nn.Sequential(*layers)
         self.top = nn.Sequential(nn.Conv2d(inward, inward, 2), nn.SiLU(), nn.Flatten())
-        self.head = nn.Linear(inward, 1)
+        self.head, self.head_scale = nn.Linear(inward, 1), head_scale
         self.reset_parameters()
         # The layout makes chains faster (benchmarks/chains.py); torch's stubs lack this overload.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -64,6 +70,9 @@ class ConvNet(nn.Module):
                 nn.init.normal_(layer.weight, std=GAIN / layer.weight[0].numel() ** 0.5)
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         self.head.reset_parameters()
+        with torch.no_grad():
+            self.head.weight.mul_(self.head_scale)
+            self.head.bias.mul_(self.head_scale)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the activations of the last two layers, (N, 5 D), of x: (N, C, H, W) in [-1, 1].

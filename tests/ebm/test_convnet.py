@@ -84,3 +84,12 @@ def test_weights_are_drawn_anew_and_the_same_by_the_same_seed() -> None:
     assert torch.equal(network(x), before) is False
     again, _ = make(8, 1, 8)
     assert torch.equal(again(x), before)
+
+
+def test_a_head_of_size_zero_starts_with_f_zero_that_can_learn() -> None:
+    network = ConvNet(size=8, width=4, head_scale=0.0)
+    f = network(torch.randn(3, 1, 8, 8))
+    f.sum().backward()
+    assert torch.equal(f, torch.zeros(3))
+    assert network.head.weight.grad is not None
+    assert network.head.weight.grad.abs().max() > 0
