@@ -1,5 +1,6 @@
 """The loop every learner shares: iterations, average, checkpoints, health and rollback."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,16 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ebm.checkpoint import read, write
-from ebm.health import ADVICE, HISTORY, WINDOW, Verdict, judge
+from ebm.health import HISTORY, WINDOW, Verdict, advice, blamed, judge
+from ebm.processes import (
+    ALONE,
+    Processes,
+    check_division,
+    check_together,
+    gathered,
+    own_part,
+    own_seed,
+)
 from ebm.settings import Settings
 
 REVISION = 1
@@ -38,12 +48,25 @@ class FitSettings(Settings):
 
 
 class Learner(Protocol):
-    """What `fit` asks of a learner."""
+    """What `fit` asks of a learner.
 
+    Attributes:
+        networks: all of them, by name.
+        optimisers: each under the name of the network that it learns.
+        generator: of the noise of data and chains; each process has another stream.
+        device: where all of it lives.
+        through: by the same names, what a loss goes through to a network: itself, or what makes
+            the gradients of several processes one. Chains take the network.
+        share: W, the number of processes; what a learner keeps for a whole batch is divided by it.
+    """
+
+    settings: Any
     networks: nn.Module
     optimisers: dict[str, torch.optim.Optimizer]
     generator: torch.Generator
     device: torch.device
+    through: dict[str, nn.Module]
+    share: int
 
     def prepare(self, x: Tensor) -> None:
         """Look at all training data once, before the first iteration."""
@@ -52,7 +75,10 @@ class Learner(Protocol):
         """Do one iteration; return its figures, each ()."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next iteration depends on."""
+        """Return everything that the next iteration depends on.
+
+        `networks` and `optimisers` are the same in all processes; all else is a process's own.
+        """
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
@@ -90,6 +116,7 @@ class Diverged(RuntimeError):
         curves: figure by iteration up to the break.
         events: rollbacks, and the break itself as the last.
         verdict: the judge's last word.
+        advice: the likely cause, and what to try.
         good: what the learner's `load_state_dict` takes to be as it was at the last good state.
         broken: names of tensors of the learner's state that are not finite.
     """
@@ -97,14 +124,16 @@ class Diverged(RuntimeError):
     def __init__(
         self,
         message: str,
+        *,
         curves: dict[str, list[float]],
         events: list[dict[str, Any]],
         verdict: Verdict,
+        advice: str,
         good: dict[str, Any],
         broken: list[str],
     ) -> None:
-        super().__init__(message)
-        self.curves, self.events, self.verdict = curves, events, verdict
+        super().__init__(f"{message}: {verdict.evidence}; {advice}")
+        self.curves, self.events, self.verdict, self.advice = curves, events, verdict, advice
         self.good, self.broken = good, broken
 
 
@@ -116,11 +145,12 @@ def fit(
     seed: int,
     checkpoint: Path | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
+    processes: Processes = ALONE,
 ) -> Fitted:
     """Run a learner on data, and go on from the checkpoint where there is one.
 
-    The same learner, data, settings, seed and number of threads give the same bits, in one run
-    or in several that were cut off anywhere.
+    The same learner, data, settings, seed, number of threads and of processes give the same bits,
+    in one run or in several that were cut off anywhere.
 
     Args:
         learner: freshly built; it is changed.
@@ -128,12 +158,16 @@ def fit(
         seed: of the order of the data and of the chains' noise.
         checkpoint: a file that is read at the start, and replaced as the run goes on.
         report: told after every look of the judge.
+        processes: those that run this together; each calls it with the same arguments, and all
+            get the same networks, curves and verdicts. Process 0 writes the checkpoint.
 
     Raises:
         Diverged: the run broke more often than `settings.rollbacks` allows.
-        ValueError: the checkpoint is damaged or not of this run.
+        RuntimeError: the processes' parameters have come apart.
+        ValueError: the data hold a value that is not finite, or do not fit the learner; the
+            checkpoint is damaged or not of this run; a batch cannot be divided.
     """
-    run = Run(learner, data, settings, seed)
+    run = Run(learner, data, settings, seed, processes)
     if checkpoint and checkpoint.exists():
         run.resume(checkpoint)
     good = run.state_dict()
@@ -150,19 +184,33 @@ def fit(
         if run.step % settings.checkpoint_every == 0 or run.step == settings.updates:
             good = run.state_dict()
             if checkpoint:
-                write(checkpoint, good)
+                whole = gathered(processes, good)
+                if processes.rank == 0:
+                    write(checkpoint, whole)
     return Fitted(run.average.module, run.named_curves(), run.events, run.judge())
 
 
 class Run:
     """The state of a run: everything that its next iteration depends on."""
 
-    def __init__(self, learner: Learner, data: Tensor, settings: FitSettings, seed: int) -> None:
-        self.learner, self.settings = learner, settings
+    def __init__(
+        self,
+        learner: Learner,
+        data: Tensor,
+        settings: FitSettings,
+        seed: int,
+        processes: Processes = ALONE,
+    ) -> None:
+        check_division(settings.batch, processes.count)
+        self.learner, self.settings, self.processes = learner, settings, processes
         self.data = data.to(learner.device)
+        check_finite(self.data)
         self.order = torch.Generator().manual_seed(seed)
-        learner.generator.manual_seed(seed + 1)
+        learner.generator.manual_seed(own_seed(seed + 1, processes.rank))
+        learner.share = processes.count
         learner.prepare(self.data)
+        for name in learner.optimisers:  # prepared parameters may differ until now
+            learner.through[name] = processes.wrap(learner.networks.get_submodule(name))
         self.average = AveragedModel(
             learner.networks, multi_avg_fn=get_ema_multi_avg_fn(settings.average)
         )
@@ -182,6 +230,7 @@ class Run:
             for group in optimiser.param_groups:
                 group["lr"] = self.rates[key] * factor
         rows = torch.randint(len(self.data), (self.settings.batch,), generator=self.order)
+        rows = rows.tensor_split(self.processes.count)[self.processes.rank]
         figures = self.learner.learn(self.data[rows.to(self.data.device)])
         self.average.update_parameters(self.learner.networks)
         self.names = list(figures)
@@ -192,10 +241,12 @@ class Run:
         """Bring the figures of the last iterations to the host; tell if all parameters are finite.
 
         Both come in one transfer; the parameters' norm may overflow, so then each is looked at.
+        The figures are the means over the processes, so that all judge alike.
         """
         norm = nn.utils.get_total_norm([p.detach() for p in self.learner.networks.parameters()])
         rows = [*self.rows, norm.to(self.learner.device).float()[None]]
-        *values, size = torch.cat(rows).tolist()
+        *values, size = self.processes.mean(torch.cat(rows)).tolist()
+        check_together(self.processes, norm, size, self.step)
         width = max(1, len(self.names))
         self.curves += [values[i : i + width] for i in range(0, len(values), width)]
         self.rows = []
@@ -208,8 +259,7 @@ class Run:
             if not all(map(math.isfinite, row)):
                 return self.culprit(dict(zip(self.names, row, strict=True)))
         past = self.curves[: -WINDOW : max(1, len(self.curves) // HISTORY)]
-        rows = past + self.curves[-WINDOW:]
-        columns = dict(zip(self.names, map(list, zip(*rows, strict=True)), strict=True))
+        columns = self.columns(past + self.curves[-WINDOW:])
         verdict = judge(columns, self.settings.gap_limit)
         if finite:
             return verdict
@@ -223,21 +273,20 @@ class Run:
         beside = {k.rpartition("/"): math.isfinite(v) for k, v in figures.items()}
         sound = {figure: fine for (where, _, figure), fine in beside.items() if where == grid}
         if not sound.get("sd_data", True):
-            return Verdict("diverging", self.bad_data(), "data")
+            told = "a batch held a value that is not finite, or too large to be squared"
+            return Verdict("diverging", told, "data")
         broken = first_non_finite(self.learner.networks)
         told = f"{name} is not finite" + (f", nor is parameter {broken}" if broken else "")
         if not sound.get("f_data", True):
             return Verdict("diverging", told, "parameter")
-        return Verdict(
-            "diverging", f"the chain broke while f on the data was finite: {told}", "chain"
-        )
+        cause = blamed(figures, f"{grid}/" if grid else "", "chain")
+        if cause == "chain":
+            told = f"the chain broke while f on the data was finite: {told}"
+        return Verdict("diverging", told, cause)
 
-    def bad_data(self) -> str:
-        """Say where the data hold a value that is not finite."""
-        bad = (~torch.isfinite(self.data.flatten(1))).any(1).nonzero()
-        if len(bad):
-            return f"the training data hold a value that is not finite, first in item {int(bad[0])}"
-        return "a batch held a value that is not finite, and the training data hold none"
+    def columns(self, rows: list[list[float]]) -> dict[str, list[float]]:
+        """Return rows of figures, one an iteration, as figure by iteration."""
+        return dict(zip(self.names, map(list, zip(*rows, strict=True)), strict=True))
 
     def roll_back(self, good: dict[str, Any], verdict: Verdict) -> None:
         """Go back to the last good state, slower; give up after too many times.
@@ -245,20 +294,58 @@ class Run:
         Raises:
             Diverged: the settings allow no more rollbacks.
         """
+        given_up = len(self.events) >= self.settings.rollbacks
+        if given_up:
+            verdict = self.blame(good, verdict)
         event = {"step": self.step, "back_to": good["step"], "reason": verdict.evidence}
-        if len(self.events) >= self.settings.rollbacks:
+        if given_up:
             raise Diverged(
-                f"diverged at iteration {self.step} after {len(self.events)} rollbacks: "
-                f"{verdict.evidence}; {ADVICE[verdict.cause]}",
-                self.named_curves(),
-                [*self.events, event],
-                verdict,
-                good["learner"],
-                list(non_finite(self.learner.state_dict())),
+                f"diverged at iteration {self.step} after {len(self.events)} rollbacks",
+                curves=self.named_curves(),
+                events=[*self.events, event],
+                verdict=verdict,
+                advice=advice(verdict.cause, self.learner.settings),
+                good=good["learner"],
+                broken=list(non_finite(self.learner.state_dict())),
             )
         events, slow = [*self.events, event], self.slow * self.settings.slow_down
         self.load_state_dict(good)
         self.events, self.slow = events, slow
+
+    def blame(self, good: dict[str, Any], verdict: Verdict) -> Verdict:
+        """Tell a chain that breaks by itself from one that learning broke.
+
+        What was done since the last good state is done again with the parameters as they were. If
+        that stays sound, and breaks with learning, the optimiser's steps were too large.
+        """
+        if verdict.cause != "chain":
+            return verdict
+        at_the_break, rate = self.state_dict(), self.slow
+        learning = not self.breaks(good, 0.0) and self.breaks(good, rate)
+        self.load_state_dict(at_the_break)
+        if not learning:
+            return verdict
+        told = f"{verdict.evidence}; while the parameters are left as they were, chains stay sound"
+        return Verdict("diverging", told, "parameter")
+
+    def breaks(self, good: dict[str, Any], slow: float) -> bool:
+        """Go back to the last good state and on to here; tell whether that breaks.
+
+        Args:
+            good: that state.
+            slow: the learning rate's factor; 0 learns nothing.
+        """
+        last = self.step
+        self.load_state_dict(good)
+        self.slow = slow
+        while self.step < last:
+            self.iterate()
+        finite, rows = self.gather(), self.curves[good["step"] :]
+        if not finite or not all(map(math.isfinite, itertools.chain(*rows))):
+            return True
+        window = min(WINDOW, len(rows))
+        verdict = judge(self.columns(rows), self.settings.gap_limit, window)
+        return verdict.name == "diverging"
 
     def figures(self) -> dict[str, float]:
         """Return the last iteration's figures."""
@@ -307,12 +394,26 @@ class Run:
         """
         state = read(checkpoint)
         try:
-            self.load_state_dict(state)
+            self.load_state_dict(own_part(self.processes, state))
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise ValueError(
                 f"checkpoint {checkpoint} is not of this run ({first}); remove it to start afresh"
             ) from error
+
+
+def check_finite(data: Tensor) -> None:
+    """Refuse data (M, ...) of which a value is not finite.
+
+    Raises:
+        ValueError: naming the first item that holds one.
+    """
+    bad = (~torch.isfinite(data.flatten(1))).any(1).nonzero()
+    if len(bad):
+        raise ValueError(
+            f"the training data hold a value that is not finite, first in item {int(bad[0])}; "
+            "mend or leave out that item and prepare the data again"
+        )
 
 
 def first_non_finite(networks: nn.Module) -> str | None:

@@ -8,8 +8,10 @@ Energy-Based Models", AAAI 2020, arXiv:1903.12370 (energy gap and gradient stren
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ebm.settings import Settings
 
 REVISION = 1
 
@@ -24,24 +26,48 @@ HISTORY = 200  # iterations of it that are looked at, at least, evenly spread
 
 FLIGHT = f", and samples vary over {FLED:g} times as much as the data"
 
-ADVICE = {
-    "data": "likely cause: the data, not the learning; mend or leave out that item and prepare "
-    "the data again",
-    "chain": "likely cause: Langevin steps that overshoot; try a smaller step_size, bounds, or a "
-    "clip of the drift",
-    "parameter": "likely cause: steps of the optimiser that are too large; try a smaller rate, "
-    "gradient_clip or spectral normalisation",
-    "gap": "likely cause: learning that outruns sampling; try a smaller rate, then more "
-    "data_noise, then a larger decay",
+CAUSES = {
+    "data": "the data, not the learning; prepare the data again",
+    "chain": "Langevin steps that overshoot",
+    "parameter": "steps of the optimiser that are too large",
+    "gap": "learning that outruns sampling",
+}
+REMEDIES = {  # by cause, in the order to be tried, each by the setting that it needs
+    "data": {},
+    "chain": {"step_size": "a smaller step_size", "bounds": "bounds", "clip": "a clip"},
+    "parameter": {
+        "rate": "a smaller rate",
+        "gradient_clip": "gradient_clip",
+        "spectral": "spectral normalisation",
+    },
+    "gap": {"rate": "a smaller rate", "data_noise": "more data_noise", "decay": "a larger decay"},
 }
 
 
 class Verdict(NamedTuple):
-    """What the judge says, the evidence in one sentence, and a cause that ADVICE knows."""
+    """What the judge says, the evidence in one sentence, and a cause, one of CAUSES."""
 
     name: str
     evidence: str
     cause: str = ""
+
+
+def advice(cause: str, settings: Settings | None) -> str:
+    """Say what is likely to be wrong, and what to try of what the learner's settings have."""
+    there = names(settings)
+    tries = [told for name, told in REMEDIES[cause].items() if name in there]
+    told = f"likely cause: {CAUSES[cause]}"
+    return f"{told}; try {', then '.join(tries)}" if tries else told
+
+
+def names(settings: Any) -> set[str]:
+    """Return the name of every setting in a tree of groups and lists, options left out included."""
+    if isinstance(settings, list):
+        return set().union(*map(names, settings))
+    if not isinstance(settings, Settings):
+        return set()
+    own = type(settings).model_fields
+    return set(own).union(*(names(getattr(settings, name)) for name in own))
 
 
 def judge(curves: Mapping[str, Sequence[float]], gap_limit: float, window: int = WINDOW) -> Verdict:
@@ -86,17 +112,22 @@ def judge_grid(
     if fault := wrong(gap, gaps, gap_limit, window):
         fled = ratio > FLED
         told = where + fault + (FLIGHT if fled else "")
-        return Verdict("diverging", told, "chain" if fled else "gap")
+        return Verdict("diverging", told, blamed(curves, prefix, "chain" if fled else "gap"))
     if len(gaps) < window:
         return Verdict("healthy", f"{where}too early to tell more than that all is finite")
     evidence = f"{where}gap {gap:.3g}, samples vary {ratio:.2f} times as much as the data"
     if ratio > FLED:
-        return Verdict("diverging", evidence, "chain")
+        return Verdict("diverging", evidence, blamed(curves, prefix, "chain"))
     if ratio > SATURATED:
         return Verdict("saturated", evidence)
     if ratio < COLLAPSED:
         return Verdict("collapsed", evidence)
     return Verdict("healthy", evidence)
+
+
+def blamed(figures: Collection[str], prefix: str, cause: str) -> str:
+    """Return the cause; where no chain runs, neither it nor sampling is to blame."""
+    return cause if f"{prefix}movement" in figures else "parameter"
 
 
 def wrong(gap: float, gaps: Sequence[float], gap_limit: float, window: int) -> str | None:

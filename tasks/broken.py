@@ -12,22 +12,24 @@ import torch
 from torch import Tensor
 
 from ebm.fit import Diverged
-from ebm.health import ADVICE
 from ebm.samplers.noise import seed_range
 from tasks.artefacts import new_folder, save_arrays, write_json, write_text
 from tasks.paths import Paths
 from tasks.settings import TrainInputs
 
 PAGE = "post-mortem.html"
-SHOWN = 25  # samples in a picture
+SHOWN = {4: 25, 2: 500}  # images and points in a picture, by the dimensions of their tensor
 PATIENCE = 120  # seconds that drawing the page may take
 
 
 class Sampler(Protocol):
-    """What is asked of a learner here."""
+    """What is asked of a learner here; where its chains persist, its state has them."""
 
     def sample(self, seeds: list[int]) -> dict[int, list[Tensor]]:
         """Draw one item a seed, by grid."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return its state."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a state."""
@@ -50,7 +52,7 @@ def leave(
         "message": str(error),
         "evidence": error.verdict.evidence,
         "cause": error.verdict.cause,
-        "advice": ADVICE[error.verdict.cause],
+        "advice": error.advice,
         "broken": error.broken,
         "events": error.events,
         "settings": inputs.model_dump(mode="json"),
@@ -62,27 +64,48 @@ def leave(
 
 
 def pictures(error: Diverged, learner: Sampler) -> dict[str, np.ndarray]:
-    """Return samples at the break and at the last good state, where they are images."""
-    found = {"broken": drawn(learner)}
-    learner.load_state_dict(error.good)
-    found["good"] = drawn(learner)
-    return {key: value for key, value in found.items() if value is not None}
+    """Return samples at the break and at the last good state, and the chains that persist there.
 
-
-def drawn(learner: Sampler) -> np.ndarray | None:
-    """Return the finest samples, (SHOWN, C, H, W) in [-1, 1]; None where they are no images.
-
-    What is not finite becomes 0, grey.
+    They are those that are images or points in the plane, as `shown` returns them.
     """
+    found = {"broken": sampled(learner), "broken_chains": kept(learner.state_dict())}
+    learner.load_state_dict(error.good)
+    found |= {"good": sampled(learner), "good_chains": kept(error.good)}
+    drawn = {key: shown(x) for key, x in found.items() if x is not None}
+    return {key: x for key, x in drawn.items() if x is not None}
+
+
+def sampled(learner: Sampler) -> Tensor | None:
+    """Return the finest samples, (N, ...), always from the same seeds; None if there are none."""
     try:
-        states = learner.sample(seed_range(0, SHOWN))
+        x = finest(learner, SHOWN[4])
+        return finest(learner, SHOWN[2]) if x.ndim == 2 else x
     except (ArithmeticError, RuntimeError, ValueError):  # a broken learner need not sample
         return None
-    x = states[max(states)][-1]
-    if x.ndim != 4 or x.shape[1] not in (1, 3):
-        return None
-    x = torch.nan_to_num(x.float(), 0.0, 1.0, -1.0).clamp(-1, 1)
-    return x.cpu().numpy()  # type: ignore[no-any-return]
+
+
+def finest(learner: Sampler, count: int) -> Tensor:
+    """Return so many of the finest samples, (N, ...)."""
+    states = learner.sample(seed_range(0, count))
+    return states[max(states)][-1]
+
+
+def kept(state: dict[str, Any]) -> Tensor | None:
+    """Return the end states of a learner's persistent chains, (M, ...); None if it has none."""
+    return state.get("chains", {}).get("states")
+
+
+def shown(x: Tensor) -> np.ndarray | None:
+    """Return the first images, (N, C, H, W) in [-1, 1], or points, (N, 2); None of anything else.
+
+    What is not finite becomes 0 in an image, grey; of points it is left out.
+    """
+    x = x[: SHOWN.get(x.ndim, 0)].float().cpu()
+    if x.ndim == 4 and x.shape[1] in (1, 3):
+        return torch.nan_to_num(x, 0.0, 1.0, -1.0).clamp(-1, 1).numpy()  # type: ignore[no-any-return]
+    if x.ndim == 2 and x.shape[1] == 2:
+        return x[torch.isfinite(x).all(1)].numpy()  # type: ignore[no-any-return]
+    return None
 
 
 def draw(name: str, part: str, paths: Paths) -> str:

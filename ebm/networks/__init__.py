@@ -45,6 +45,13 @@ class ConvNetSettings(Settings):
         exclude_if=lambda widest: widest is None,
         description="most channels of a layer; null: they double down to the 2x2 map",
     )
+    head_scale: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda scale: scale == 1,
+        description="size of the last layer's first weights; 0: f is 0 at first",
+    )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -54,7 +61,7 @@ class ConvNetSettings(Settings):
     def build(self) -> "nn.Module":
         """Return the network."""
         module = import_module("ebm.networks.convnet")
-        return module.ConvNet(self.size, self.channels, self.width, self.widest)
+        return module.ConvNet(self.size, self.channels, self.width, self.widest, self.head_scale)
 
 
 NetworkSettings = Annotated[MLPSettings | ConvNetSettings, Field(discriminator="kind")]

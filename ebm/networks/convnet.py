@@ -1,10 +1,14 @@
 """Convolutional networks f(x) for square images."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 REVISION = 2
 
+ITERATIONS = 15  # of torch's spectral_norm, when it is put on
 GAIN = 1.67  # 1 / sqrt(E[SiLU(z)^2]) of a standard normal z
 
 
@@ -56,7 +60,7 @@ class ConvNet(nn.Module):
         self.top = nn.Sequential(nn.Conv2d(inward, inward, 2), nn.SiLU(), nn.Flatten())
         self.head, self.head_scale = nn.Linear(inward, 1), head_scale
         self.reset_parameters()
-        # The layout makes chains faster (benchmarks/chains.py); torch's stubs lack this overload.
+        # The layout makes chains faster (docs/speed.md); torch's stubs lack this overload.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def reset_parameters(self) -> None:
@@ -67,8 +71,7 @@ class ConvNet(nn.Module):
         """
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                nn.init.normal_(layer.weight, std=GAIN / layer.weight[0].numel() ** 0.5)
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+                draw(layer)
         self.head.reset_parameters()
         with torch.no_grad():
             self.head.weight.mul_(self.head_scale)
@@ -86,3 +89,24 @@ class ConvNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), (N,), of x: (N, C, H, W) in [-1, 1]."""
         return self.head(self.top(self.body(x))).squeeze(1)
+
+
+def draw(layer: nn.Conv2d) -> None:
+    """Draw a convolution's weights; under spectral normalisation those that it divides.
+
+    `layer.weight` is then computed at each look, and what is written into it is lost. The singular
+    vectors are found for the new weights, by as many power iterations as at the normalisation.
+    """
+    std = GAIN / layer.weight[0].numel() ** 0.5
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    if not is_parametrized(layer, "weight"):
+        nn.init.normal_(layer.weight, std=std)
+        return
+    weight: Any = layer.parametrizations["weight"]  # type: ignore[index]
+    nn.init.normal_(weight.original, std=std)
+    mode = weight.training
+    weight.train()
+    with torch.no_grad():
+        for _ in range(ITERATIONS):
+            weight()
+    weight.train(mode)

@@ -39,6 +39,19 @@ class LogZ(NamedTuple):
     chains: Tensor
 
 
+class AisRecord(NamedTuple):
+    """What the chains did, left on their device.
+
+    Attributes:
+        x: (N, ...), the end state, which the weights belong to.
+        acceptance: (levels - 1,), the mean acceptance of the moves at each level after the first.
+            Where it is near 0 the chains stood still, and the estimate is that of their start.
+    """
+
+    x: Tensor
+    acceptance: Tensor
+
+
 def log_normal(x: Tensor, sd: float = 1.0) -> Tensor:
     """Return log N(x; 0, sd^2 I), (N,), with its constant: a start whose Z is 1. x: (N, ...)."""
     x = x.flatten(1)
@@ -62,7 +75,7 @@ def ais(
     *,
     seeds: Sequence[int] | None = None,
     generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, AisRecord]:
     """Return the log weights of chains that go from p_0 to p_1.
 
     Args:
@@ -71,28 +84,34 @@ def ais(
         x: (N, ...), drawn from p_0, independent of each other.
         levels: b, rising from 0 to 1.
         move: `mala` or `hmc` with its settings, for one level:
-            `functools.partial(hmc, steps=1, step_size=0.2, leapfrogs=5)`. A sampler that is not
-            adjusted, or still adapts, makes the estimate wrong.
+            `functools.partial(hmc, steps=1, step_size=0.2, leapfrogs=5)`. One that still adapts
+            makes the estimate wrong.
         seeds: one integer a chain; its weight depends on nothing else.
         generator: one source of noise for all chains.
 
     Returns:
-        log w, (N,), for `log_z`; and the end state, (N, ...), which those weights belong to.
+        log w, (N,), for `log_z`; and the record.
 
     Raises:
-        ValueError: levels do not rise from 0 to 1.
+        ValueError: levels do not rise from 0 to 1, or the move accepts and refuses nothing.
     """
     if len(levels) < 2 or levels[0] != 0 or levels[-1] != 1:
         raise ValueError(f"levels are {list(levels)[:3]}...; they must begin with 0 and end with 1")
     if any(b <= a for a, b in pairwise(levels)):
         raise ValueError("levels do not rise; each must be above the one before")
     log_weights = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    accepted = []
     for number, (a, b) in enumerate(pairwise(levels)):
         with torch.no_grad():
             log_weights += (b - a) * (log_p1(x) - log_p0(x)).double()
         own = None if seeds is None else spawn(seeds, number)
-        x, _ = move(between(log_p0, log_p1, b), x, seeds=own, generator=generator)
-    return log_weights, x
+        x, moved = move(between(log_p0, log_p1, b), x, seeds=own, generator=generator)
+        if not hasattr(moved, "acceptance"):
+            raise ValueError(
+                "move is not adjusted, so the estimate would be wrong; use mala or hmc"
+            )
+        accepted.append(moved.acceptance.mean())
+    return log_weights, AisRecord(x, torch.stack(accepted))
 
 
 def log_z(log_weights: Tensor) -> LogZ:

@@ -15,16 +15,19 @@ gradient", 2008 (i); Hinton, "Training products of experts by minimizing contras
 buffer of which a share is redrawn).
 """
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, Protocol
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializeAsAny, WrapValidator
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from ebm.settings import Settings
 
 REVISION = 1
+
+KEPT = 2**21  # values of the states that are kept beside a model: 8 MiB
 
 
 class Fresh(Settings):
@@ -71,6 +74,17 @@ class NoiseStart(Fresh):
 StartSettings = Annotated[PersistentStart | DataStart | NoiseStart, Field(discriminator="start")]
 
 
+def or_chains(value: Any, read: Callable[[Any], Fresh]) -> Fresh | str:
+    """Read p_0, or take the word `chains` as it is."""
+    if value != "chains" and isinstance(value, str):
+        raise PydanticCustomError("sample_from", "Input should be noise and scale, or chains")
+    return value if isinstance(value, str) else read(value)
+
+
+# Not a union, whose members' names would stand in the keys of wrong settings.
+SampleFrom = Annotated[SerializeAsAny[Fresh], WrapValidator(or_chains)]
+
+
 class Chains(Protocol):
     """What a learner needs of its chains' starts."""
 
@@ -88,6 +102,12 @@ class Chains(Protocol):
     def keep(self, rows: Tensor | None, x: Tensor) -> None:
         """Take back the end states x: (n, ...) of the chains that `start` gave with `rows`."""
 
+    def kept(self) -> Tensor | None:
+        """Return the states to keep beside the trained model, (M, ...), None where there are none.
+
+        They are at most 8 MiB, so M may be less than the number of chains.
+        """
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything that the next start depends on, the generator left out."""
 
@@ -100,6 +120,9 @@ class Stateless:
 
     def keep(self, rows: Tensor | None, x: Tensor) -> None:
         """Forget x."""
+
+    def kept(self) -> None:
+        """Return None: there are no states."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return nothing."""
@@ -161,16 +184,29 @@ class Persistent:
         settings: size of the buffer, p_0, and the share redrawn.
         shape: of one x.
         generator: draws the first states; the buffer lives on its device.
+        share: W, the processes that hold an equal part of the buffer each.
 
     Attributes:
-        states: (chains, ...), the buffer.
+        states: (chains / W, ...), the buffer.
+
+    Raises:
+        ValueError: the buffer cannot be divided so.
     """
 
     def __init__(
-        self, settings: PersistentStart, shape: Sequence[int], generator: torch.Generator
+        self,
+        settings: PersistentStart,
+        shape: Sequence[int],
+        generator: torch.Generator,
+        share: int = 1,
     ) -> None:
+        if settings.chains % share:
+            raise ValueError(
+                f"chains is {settings.chains}, and {share} processes hold an equal part each; "
+                f"give a multiple of {share}"
+            )
         self.settings = settings
-        self.states = settings.draw((settings.chains, *shape), generator)
+        self.states = settings.draw((settings.chains // share, *shape), generator)
 
     def start(
         self, n: int, data: Tensor | None, generator: torch.Generator
@@ -207,6 +243,22 @@ class Persistent:
             raise ValueError("rows is None; persistent chains need the rows that start returned")
         self.states.index_copy_(0, rows, x.detach())
 
+    def kept(self) -> Tensor:
+        """Return the first states, (M, ...), in at most 8 MiB; their order means nothing."""
+        return self.states[: max(1, KEPT // self.states[0].numel())].cpu().clone()
+
+    def restore(self, states: Tensor) -> None:
+        """Take what `kept` returned for the whole buffer."""
+        self.states = states.to(self.states.device, copy=True)
+
+    def resume(self, seeds: Sequence[int]) -> Tensor:
+        """Return a state a seed, (N, ...), the row that the seed picks; the buffer stays.
+
+        So a state depends on its own seed alone. Two seeds may pick one row, and more seeds than
+        rows must: their chains part by their noise.
+        """
+        return self.states[[seed % len(self.states) for seed in seeds]]
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return a copy of the buffer."""
         return {"states": self.states.clone()}
@@ -227,8 +279,12 @@ def make_chains(
     settings: PersistentStart | DataStart | NoiseStart,
     shape: Sequence[int],
     generator: torch.Generator,
+    share: int = 1,
 ) -> Chains:
-    """Return the chains that the settings describe, for x of this shape, on generator's device."""
+    """Return the chains that the settings describe, for x of this shape, on generator's device.
+
+    `share` is the number of processes; each holds its part of what persists.
+    """
     if isinstance(settings, PersistentStart):
-        return Persistent(settings, shape, generator)
+        return Persistent(settings, shape, generator, share)
     return FromNoise(settings, shape) if isinstance(settings, NoiseStart) else FromData()

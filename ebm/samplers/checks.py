@@ -18,7 +18,7 @@ def check(
     """Check the settings that all samplers share; values on the device are not read.
 
     Args:
-        x: (N, ...), the start of the chains.
+        x: (N, ...), the start of the chains, one or more.
         steps: 0 or more.
         held: boolean, broadcastable to x.
         bounds: (low, high), low below high.
@@ -30,6 +30,8 @@ def check(
     """
     if x.ndim < 2 or not x.is_floating_point():
         raise ValueError(f"x is {x.dtype} of shape {tuple(x.shape)}; it must be floats, (N, ...)")
+    if not x.shape[0]:
+        raise ValueError(f"x has shape {tuple(x.shape)}; there must be one chain or more")
     if steps < 0:
         raise ValueError(f"steps is {steps}; it must be 0 or more")
     if keep < 0:
@@ -57,6 +59,31 @@ def check_held(x: Tensor, held: Tensor) -> None:
     if not fits:
         raise ValueError(
             f"held has shape {tuple(held.shape)}; it must broadcast to {tuple(x.shape)}"
+        )
+
+
+def check_value(value: Tensor, x: Tensor) -> None:
+    """Check that a log density of x: (N, ...) is (N,): one value a chain.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value.shape != x.shape[:1]:
+        raise ValueError(
+            f"log_density returned shape {tuple(value.shape)} for x of shape {tuple(x.shape)}; "
+            f"it must return one value a chain, ({len(x)},)"
+        )
+
+
+def check_precise(x: Tensor) -> None:
+    """Check that differences of log densities can be told in the type of x.
+
+    Raises:
+        ValueError: it has 16 bits or fewer.
+    """
+    if x.dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"x is {x.dtype}; chains that are accepted or refused need float32 or float64"
         )
 
 

@@ -33,8 +33,8 @@ from torch import Tensor
 
 from ebm.energy import LogDensity
 from ebm.samplers.averaging import DualAveraging
-from ebm.samplers.checks import check, check_positive
-from ebm.samplers.metropolis import Sources, State, Target, place, walk
+from ebm.samplers.checks import check, check_positive, check_precise, check_value
+from ebm.samplers.metropolis import Sources, State, Target, place, possible, walk
 
 REVISION = 1
 
@@ -143,6 +143,7 @@ class Hamiltonian:
             state = self.target.at(x)
             momentum = self.kick(momentum, state, step_size / 2)
         log_ratio = before - self.energy(state, momentum)
+        log_ratio = possible(log_ratio, state)
         self.note(log_ratio)
         return state, log_ratio
 
@@ -165,6 +166,7 @@ def hmc(  # noqa: PLR0913
     adapt: int = 0,
     acceptance: float = 0.8,
     temperature: float | None = None,
+    noise: None = None,
     seeds: Sequence[int] | None = None,
     generator: torch.Generator | None = None,
     held: Tensor | None = None,
@@ -185,6 +187,7 @@ def hmc(  # noqa: PLR0913
             what is measured.
         acceptance: the mean acceptance that `adapt` aims at; .65 to .8 is best.
         temperature: T above 0, 1 if not given.
+        noise: refused; of `langevin` and `mala` alone.
         seeds: one integer a chain; its momenta and its acceptance depend on nothing else.
         generator: one source for all chains.
         held: boolean, broadcastable to x: the target is then p of the rest, given these.
@@ -196,9 +199,13 @@ def hmc(  # noqa: PLR0913
         The end state, (N, ...), detached, and the record.
 
     Raises:
-        ValueError: a setting is out of range, or seeds and adapt are both given.
+        ValueError: a setting is out of range, seeds and adapt are both given, or log_density has
+            another shape or no gradient.
     """
     check(x, steps, held=held, bounds=bounds, clip=clip, keep=keep)
+    check_precise(x)
+    if noise is not None:
+        raise ValueError(f"noise is {noise}; hmc draws momenta instead: give temperature")
     temperature = 1.0 if temperature is None else temperature
     check_positive("step_size", step_size)
     check_positive("temperature", temperature)
@@ -218,6 +225,7 @@ def hmc(  # noqa: PLR0913
         clip=clip,
     )
     state = target.at(place(x, bounds, held))
+    check_value(state.value, x)
     x, walked = walk(walker, state, sources, steps=steps, adapt=adapt, keep=keep)
     error, divergent = walker.error / max(steps, 1), walker.divergent / max(steps, 1)
     found = walked.acceptance, error, divergent, averaging.step_size

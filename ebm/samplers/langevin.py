@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ebm.energy import LogDensity
-from ebm.samplers.checks import check, check_positive
+from ebm.samplers.checks import check, check_positive, check_value
 from ebm.samplers.noise import Noise
 
 REVISION = 1
@@ -17,7 +17,8 @@ class Record(NamedTuple):
     """What a run of chains did, left on the device of the chains.
 
     Attributes:
-        strength: (), mean over steps and chains of the L2 norm of grad log p(x).
+        strength: (), mean over steps and chains of the L2 norm of grad log p(x); NaN where log p
+            was no number at the last step, though its gradient may have been one.
         movement: (), mean over chains of the distance from start to end, divided by the square
             root of the number of values in x: the root mean square move of one value.
         temperature: the temperature of the noise; 1 samples exp(log_density) as dt -> 0.
@@ -95,7 +96,8 @@ def langevin(
         The end state, (N, ...), detached, and the record.
 
     Raises:
-        ValueError: a setting is out of range, or both members of a pair are given.
+        ValueError: a setting is out of range, both members of a pair are given, or log_density has
+            another shape or no gradient.
 
     Source: the tutorial's Langevin dynamics; Parisi 1981; Zhu and Mumford 1998 (GRADE).
     """
@@ -106,8 +108,10 @@ def langevin(
     strength = torch.zeros((), device=x.device)
     path = [start] if keep else []
     for step in range(steps):
-        gradient = grad(log_density, x)
-        strength += gradient.flatten(1).norm(dim=1).mean()
+        value, gradient = value_and_grad(log_density, x)
+        if not step:
+            check_value(value, x)
+        strength += torch.linalg.vector_norm(gradient.flatten(1), dim=1).mean()
         if clip is not None:
             gradient.clamp_(-clip, clip)
         x.add_(gradient, alpha=step_size / 2)
@@ -119,6 +123,8 @@ def langevin(
             x = torch.where(held, start, x)
         if keep and (step + 1) % keep == 0:
             path.append(x.clone())
+    if steps:
+        strength = strength.masked_fill(value.isnan().any(), torch.nan)
     movement = (x - start).flatten(1).square().mean(1).sqrt().mean()
     return x, Record(strength / max(steps, 1), movement, implied, path)
 
@@ -127,11 +133,23 @@ def value_and_grad(log_density: LogDensity, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return log_density(x), (N,), and the gradient of its sum, (N, ...): each chain has its own.
 
     A mean over the batch would divide the step by the number of chains.
+
+    Raises:
+        ValueError: there is no gradient.
     """
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
         value = log_density(x)
-        return value.detach(), torch.autograd.grad(value.sum(), x)[0]
+        try:
+            return value.detach(), torch.autograd.grad(value, x, torch.ones_like(value))[0]
+        except RuntimeError as error:
+            if torch.is_inference_mode_enabled():
+                raise ValueError(
+                    "chains need gradients, and torch.inference_mode leaves none; use torch.no_grad"
+                ) from error
+            if not value.requires_grad or "not have been used" in str(error):
+                raise ValueError("log_density does not depend on x; it has no gradient") from error
+            raise
 
 
 def grad(log_density: LogDensity, x: Tensor) -> Tensor:

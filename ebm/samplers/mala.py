@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from ebm.energy import LogDensity
-from ebm.samplers.checks import check
+from ebm.samplers.checks import check, check_precise, check_value
 from ebm.samplers.langevin import noise_scale
-from ebm.samplers.metropolis import Sources, State, Target, outside, place, walk
+from ebm.samplers.metropolis import Sources, State, Target, outside, place, possible, walk
 
 REVISION = 1
 
@@ -90,7 +90,7 @@ class Mala:
             log_ratio = log_ratio.masked_fill(
                 outside(new.x, self.bounds, self.target.held), -torch.inf
             )
-        return new, log_ratio
+        return new, possible(log_ratio, new)
 
 
 def mala(
@@ -130,9 +130,11 @@ def mala(
         The end state, (N, ...), detached, and the record.
 
     Raises:
-        ValueError: a setting is out of range, both members of a pair are given, or T is 0.
+        ValueError: a setting is out of range, both members of a pair are given, T is 0, or
+            log_density has another shape or no gradient.
     """
     check(x, steps, held=held, bounds=bounds, clip=clip, keep=keep)
+    check_precise(x)
     scale, implied = noise_scale(step_size, temperature, noise)
     if not scale:
         raise ValueError("the temperature is 0; an adjusted chain needs noise above 0")
@@ -147,5 +149,6 @@ def mala(
         clip=clip,
     )
     state = target.at(place(x, bounds, held))
+    check_value(state.value, x)
     x, walked = walk(propose, state, sources, steps=steps, keep=keep)
     return x, MalaRecord(*walked[:3], implied, walked.path)

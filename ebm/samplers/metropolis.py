@@ -2,7 +2,8 @@
 
     accept x' with probability min(1, p(x') q(x | x') / (p(x) q(x' | x)))
 
-Each chain is accepted or refused by itself. A proposal whose ratio is not a number is refused.
+Each chain is accepted or refused by itself. A proposal whose ratio is not a number is refused, and
+one where log p is plus infinity: no chain would ever leave it.
 
 Source: Hastings, "Monte Carlo sampling methods using Markov chains and their applications", 1970.
 """
@@ -100,6 +101,11 @@ class Sources:
     def log_uniform(self) -> Tensor:
         """Return log u, (N,), of u uniform in (0, 1): u = Phi(e) with e ~ N(0, 1)."""
         return torch.special.log_ndtr(self.uniforms.next())
+
+
+def possible(log_ratio: Tensor, proposed: State) -> Tensor:
+    """Return the log acceptance ratio, (N,), no number where the proposed log p is infinite."""
+    return log_ratio.masked_fill(proposed.value == torch.inf, torch.nan)
 
 
 def choose(accepted: Tensor, proposed: State, state: State) -> State:

@@ -1,6 +1,7 @@
 """Gaussian noise for chains: one stream for all of them, or one for each."""
 
 from collections.abc import Sequence
+from operator import index
 
 import numpy as np
 import torch
@@ -11,9 +12,25 @@ REVISION = 1
 BLOCK = 2**24  # values drawn ahead for seeded chains, so that memory stays bounded: 64 MiB
 
 
-def spawn(seeds: Sequence[int], key: int) -> list[int]:
+def whole(seeds: Sequence[int] | Tensor) -> list[int]:
+    """Return seeds, a sequence or a tensor of integers, as a list.
+
+    Raises:
+        ValueError: one is negative, or they are no integers in a row.
+    """
+    given = seeds.tolist() if isinstance(seeds, Tensor | np.ndarray) else seeds
+    try:
+        numbers = [index(seed) for seed in given]
+    except TypeError:
+        raise ValueError(f"seeds is {seeds}; it must be a row of integers") from None
+    if any(number < 0 for number in numbers):
+        raise ValueError(f"seeds has {min(numbers)}; each must be 0 or more")
+    return numbers
+
+
+def spawn(seeds: Sequence[int] | Tensor, key: int) -> list[int]:
     """Return one new seed for each seed, independent of it and of those under another key."""
-    return [int(np.random.SeedSequence((seed, key)).generate_state(1)[0]) for seed in seeds]
+    return [int(np.random.SeedSequence((seed, key)).generate_state(1)[0]) for seed in whole(seeds)]
 
 
 def seed_range(seed: int, count: int, first: int = 0) -> list[int]:
@@ -39,7 +56,7 @@ class Noise:
         like: Tensor,
         steps: int,
         *,
-        seeds: Sequence[int] | None = None,
+        seeds: Sequence[int] | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         if seeds is not None and generator is not None:
@@ -50,7 +67,7 @@ class Noise:
         self.buffer = torch.empty_like(like)
         self.streams = None
         if seeds is not None:
-            self.streams = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+            self.streams = [torch.Generator().manual_seed(seed) for seed in whole(seeds)]
             self.block: list[Tensor] = []
 
     def next(self) -> Tensor:

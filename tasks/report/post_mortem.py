@@ -16,13 +16,19 @@ from tasks.artefacts import load_arrays, read_json, write_text
 from tasks.broken import PAGE
 from tasks.paths import Paths
 from tasks.pictures import sheet
+from tasks.point_pictures import draw_samples
 from tasks.report import pictures
 from tasks.report.curves import panels, read_curves
 from tasks.report.page import HERE, environment
 
 COLUMNS = 5
 SLOWER = {"chain": ("step_size", 0.25), "gap": ("rate", 0.5), "parameter": ("rate", 0.5)}
-TITLES = {"good": "At the last good state", "broken": "At the break"}
+TITLES = {
+    "good_chains": "Persistent chains at the last good state",
+    "broken_chains": "Persistent chains at the break",
+    "good": "Samples at the last good state",
+    "broken": "Samples at the break",
+}
 
 
 def render(name: str, part: str, paths: Paths) -> Path:
@@ -54,13 +60,21 @@ def stage(facts: dict[str, Any], curves: dict[str, list[float]]) -> dict[str, An
 
 
 def sheets(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    """Yield the pictures, the good one first, each with its title."""
+    """Yield the pictures, the good ones first, each with its title."""
     for key, title in TITLES.items():
         if key in arrays:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "sheet.png"
-                sheet(arrays[key], file, columns=COLUMNS)
-                yield {**pictures.embed(file, arrays[key].shape[-1]), "title": title}
+                yield {**picture(arrays[key], file), "title": title}
+
+
+def picture(x: np.ndarray, file: Path) -> dict[str, Any]:
+    """Draw images (N, C, H, W) or points (N, 2) into a file, and return it to be embedded."""
+    if x.ndim == 2:
+        draw_samples(x, file)
+        return pictures.embed(file)
+    sheet(x, file, columns=COLUMNS)
+    return pictures.embed(file, x.shape[-1])
 
 
 def changes(facts: dict[str, Any]) -> Iterator[str]:

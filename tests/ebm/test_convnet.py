@@ -1,60 +1,17 @@
-"""One property test over the networks."""
-
-from pathlib import Path
+"""What the convolutional network promises beyond what every network does."""
 
 import pytest
 import torch
 
-from ebm.checkpoint import read, write
+from ebm.learn.parts import spectral
+from ebm.metrics.fine_tune import untrained
 from ebm.networks.convnet import ConvNet
-
-SHAPES = [(2, 1, 3), (4, 3, 4), (8, 1, 8), (32, 3, 2)]
 
 
 def make(size: int, channels: int, width: int) -> tuple[ConvNet, torch.Tensor]:
     torch.manual_seed(size)
     x = torch.rand(5, channels, size, size) * 2 - 1
     return ConvNet(size, channels, width), x
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_f_is_one_number_an_image(shape: tuple[int, int, int]) -> None:
-    network, x = make(*shape)
-    assert network(x).shape == (5,)
-    width = network.head.in_features
-    features = network.features(x)
-    assert features.shape == (5, 5 * width)
-    assert torch.allclose(network.head(features[:, -width:]).squeeze(1), network(x))
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_gradients_reach_the_image_and_every_parameter(shape: tuple[int, int, int]) -> None:
-    network, x = make(*shape)
-    x.requires_grad_(True)
-    network(x).sum().backward()
-    for name, value in [("x", x), *network.named_parameters()]:
-        assert value.grad is not None and value.grad.isfinite().all(), name
-        assert value.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_an_image_does_not_depend_on_its_batch(shape: tuple[int, int, int]) -> None:
-    network, x = make(*shape)
-    alone = torch.cat([network(image[None]) for image in x])
-    assert torch.allclose(alone, network(x), atol=1e-6)
-    assert network(x).std() > 0
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_saved_and_loaded_network_gives_the_same_bits(
-    shape: tuple[int, int, int], tmp_path: Path
-) -> None:
-    network, x = make(*shape)
-    write(tmp_path / "network.pt", dict(network.state_dict()))
-    other = ConvNet(*shape)
-    assert not torch.equal(other(x), network(x))
-    other.load_state_dict(read(tmp_path / "network.pt"))
-    assert torch.equal(other(x), network(x))
 
 
 @pytest.mark.parametrize("size", [0, 1, 6, 12])
@@ -93,3 +50,19 @@ def test_a_head_of_size_zero_starts_with_f_zero_that_can_learn() -> None:
     assert torch.equal(f, torch.zeros(3))
     assert network.head.weight.grad is not None
     assert network.head.weight.grad.abs().max() > 0
+
+
+def test_weights_under_spectral_normalisation_are_drawn_anew_too() -> None:
+    torch.manual_seed(0)
+    network = spectral(ConvNet(8, 1, 8))
+    layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    before = [layer.parametrizations.weight.original.clone() for layer in layers]
+    fresh, other = untrained(network, 1), ConvNet(8, 1, 8)
+    drawn = [m for m in fresh.modules() if isinstance(m, torch.nn.Conv2d)]
+    plain = [m for m in other.modules() if isinstance(m, torch.nn.Conv2d)]
+    for old, kept, layer, free in zip(before, layers, drawn, plain, strict=True):
+        new = layer.parametrizations.weight.original
+        assert not torch.isclose(new, old).any()
+        assert new.std().item() == pytest.approx(free.weight.std().item(), rel=0.3)
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() < 1.2
+        assert torch.equal(kept.parametrizations.weight.original, old)

@@ -1,6 +1,8 @@
 """What every learner promises to those who use it."""
 
 import inspect
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from ebm.fit import Learner, copy
+from ebm.fit import FitSettings, Learner, copy, fit
+from ebm.health import CAUSES, REMEDIES, advice
 from ebm.learn import LEARNERS, Trained, inpaints, learner_class
 from ebm.metrics.fine_tune import untrained
 from ebm.model import load, save
@@ -100,6 +103,91 @@ def test_learner_goes_on_with_the_same_bits_from_its_saved_state(name: str) -> N
         assert all(torch.equal(first[key], second[key]) for key in first)
     weights = one.networks.state_dict()
     assert all(torch.equal(weights[k], v) for k, v in other.networks.state_dict().items())
+
+
+FIT = FitSettings.model_validate(
+    {
+        **{"updates": 12, "batch": 8, "average": 0.9, "final_rate": 0.1, "check_every": 2},
+        **{"checkpoint_every": 4, "gap_limit": 50.0, "rollbacks": 0, "slow_down": 0.5},
+    }
+)
+
+
+class Cut(Exception):
+    """A run that is cut off."""
+
+
+def cut(learner: Any, at: int) -> Any:
+    """The learner, which is cut off in its iteration `at`."""
+    learn, calls = learner.learn, iter(range(1, 100))
+
+    def once(batch: torch.Tensor) -> Any:
+        figures = learn(batch)
+        if next(calls) == at:
+            raise Cut
+        return figures
+
+    learner.learn = once
+    return learner
+
+
+@pytest.mark.parametrize("at", [3, 9, 12])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_run_cut_off_and_resumed_has_the_bits_of_one_left_alone(
+    name: str, at: int, tmp_path: Path
+) -> None:
+    """Parameters, curves and all that the next iteration depends on, persistent chains too."""
+    file, x, learners = tmp_path / "checkpoint.pt", items(name, 30), []
+    for _ in range(3):
+        torch.manual_seed(0)
+        learners.append(made(name))
+    alone, broken, resumed = learners
+    whole = fit(alone, x, FIT, seed=3)
+    with pytest.raises(Cut):
+        fit(cut(broken, at), x, FIT, seed=3, checkpoint=file)
+    assert file.exists() == (at > 4)
+    again = fit(resumed, x, FIT, seed=3, checkpoint=file)
+    assert again.curves == whole.curves
+    for one, other in [(whole, again), (alone, resumed)]:
+        first, second = flat(one), flat(other)
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+    assert (name == "maximum_likelihood") == ("chains.states" in flat(alone))
+
+
+def flat(holder: Any) -> dict[str, torch.Tensor]:
+    """The tensors of a learner's state, or of a finished run's networks, by dotted names."""
+    state = holder.state_dict() if hasattr(holder, "state_dict") else holder.networks.state_dict()
+    return dict(tensors(state))
+
+
+def tensors(state: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(state, torch.Tensor):
+        yield name, state
+    elif isinstance(state, dict | list):
+        pairs = state.items() if isinstance(state, dict) else enumerate(state)
+        for key, value in pairs:
+            yield from tensors(value, f"{name}.{key}" if name else str(key))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_data_that_are_not_finite_are_refused_by_their_item(name: str) -> None:
+    x = items(name, 30)
+    x[9].view(-1)[0] = torch.nan
+    with pytest.raises(ValueError, match="not finite, first in item 9; mend or leave out"):
+        fit(made(name), x, FIT, seed=3)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_advice_names_settings_that_the_learner_has(name: str) -> None:
+    given = made(name).settings
+    told = {cause: advice(cause, given) for cause in CAUSES}
+    assert "a smaller rate" in told["parameter"] and "a smaller step_size" in told["chain"]
+    schema = json.dumps(type(given).model_json_schema())
+    for remedies in REMEDIES.values():
+        for setting, text in remedies.items():
+            named = any(text in sentence.partition("; try ")[2] for sentence in told.values())
+            assert named == (f'"{setting}"' in schema), setting
 
 
 @pytest.mark.parametrize("name", LEARNERS)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ebm.fit import Diverged
-from ebm.health import Verdict
+from ebm.fit import Diverged, FitSettings, fit
+from ebm.health import Verdict, advice
+from ebm.learn import learner_class
 from tasks import broken
 from tasks.artefacts import load_arrays, read_json
 from tasks.paths import Paths
@@ -18,6 +19,21 @@ from tasks.report.post_mortem import changes, render, stage
 from tasks.settings import TrainInputs, inputs, read
 
 ROOT = Path(__file__).parents[2]
+FRESH = {"noise": "gaussian", "scale": 1.0}
+PERSISTENT: dict[str, Any] = {
+    "network": {"kind": "mlp", "dim": 2, "widths": [8], "scale": 1.0},
+    "reference": None,
+    "start": {"start": "persistent", "chains": 16, "rejuvenation": 0.0, **FRESH},
+    "sample_from": FRESH,
+    "chain": {"steps": 5, "sample_steps": 5, "step_size": 0.1, "temperature": 1.0},
+    "data_noise": 0.0,
+    "decay": 0.0,
+    "optimiser": {"kind": "sgd", "rate": 1e3, "momentum": 0.0},
+}
+FIT: dict[str, Any] = {
+    **{"updates": 20, "batch": 8, "average": 0.9, "final_rate": 1.0, "check_every": 1},
+    **{"checkpoint_every": 1, "gap_limit": 20.0, "rollbacks": 0, "slow_down": 1.0},
+}
 EVIL = '<script>alert("1")</script>'
 
 
@@ -32,7 +48,15 @@ def diverged(cause: str = "gap", reason: str = "the gap exploded") -> Diverged:
     figures = ("f_data", "f_samples", "gap", "strength", "movement", "sd_data", "sd_samples")
     curves = {f"8/{name}": [0.1, 0.2, 0.4, math.nan] for name in figures}
     verdict = Verdict("diverging", reason, cause)
-    return Diverged("it broke", curves, events, verdict, {"at": -0.5}, ["networks.8.head.weight"])
+    return Diverged(
+        "it broke",
+        curves=curves,
+        events=events,
+        verdict=verdict,
+        advice=advice(cause, settings().train.model),
+        good={"at": -0.5},
+        broken=["networks.8.head.weight"],
+    )
 
 
 class Stub:
@@ -46,8 +70,11 @@ class Stub:
     def sample(self, seeds: list[int]) -> dict[int, list[Tensor]]:
         return {
             1: [torch.zeros(len(seeds), 1)],
-            8: [torch.full((len(seeds), *self.shape), self.at)],
+            8: [torch.zeros(len(seeds), *self.shape) + self.at],
         }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"at": self.at}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.at = state["at"]
@@ -72,7 +99,11 @@ def test_page_shows_the_curves_both_pictures_the_tensor_and_what_to_change(tmp_p
     page = render("tiny", "grid-8", Paths(tmp_path))
     text = page.read_text()
     assert page == folder / "post-mortem.html"
-    for part in ("At the last good state", "At the break", "networks.8.head.weight"):
+    for part in (
+        "Samples at the last good state",
+        "Samples at the break",
+        "networks.8.head.weight",
+    ):
         assert part in text, part
     assert text.count("data:image/webp") == 2 and 'id="curves-data"' in text
     assert "Rolled back to 2" in text and "a smaller rate" in text
@@ -89,11 +120,43 @@ def test_page_stands_alone_and_escapes_what_it_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("shape", [(2,), (5, 4, 4)], ids=["points", "features"])
-def test_learner_without_images_has_no_pictures(tmp_path: Path, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(3,), (5, 4, 4)], ids=["vectors", "features"])
+def test_learner_without_images_and_points_has_no_pictures(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
     folder = left(tmp_path, diverged(), *shape)
     assert not load_arrays(folder / "pictures.npz")
     assert "The last pictures" not in render("tiny", "grid-8", Paths(tmp_path)).read_text()
+
+
+@pytest.mark.usefixtures("quiet")
+def test_points_that_are_finite_are_scattered(tmp_path: Path) -> None:
+    error = diverged()
+    error.good = {"at": torch.tensor([1.0, torch.nan])}
+    folder = left(tmp_path, error, 2)
+    arrays = load_arrays(folder / "pictures.npz")
+    assert arrays["broken"].shape == (500, 2) and arrays["good"].shape == (0, 2)
+    text = render("tiny", "grid-8", Paths(tmp_path)).read_text()
+    assert "The last pictures" in text and text.count("data:image/webp") == 2
+
+
+@pytest.mark.usefixtures("quiet")
+def test_persistent_chains_of_the_last_good_state_are_shown_as_they_were(tmp_path: Path) -> None:
+    """A broken run of a learner whose chains persist, from `fit` to the page."""
+    kind = learner_class("maximum_likelihood")
+    torch.manual_seed(0)
+    learner = kind(kind.Settings.model_validate(PERSISTENT))
+    with pytest.raises(Diverged) as caught:
+        fit(learner, torch.rand(40, 2), FitSettings.model_validate(FIT), seed=1)
+    error = caught.value
+    folder = tmp_path / ".work" / "broken" / "tiny" / "grid-8"
+    broken.leave(error, learner, "tiny", "grid-8", settings(), Paths(tmp_path))
+    arrays, states = load_arrays(folder / "pictures.npz"), error.good["chains"]["states"]
+    assert np.array_equal(arrays["good_chains"], states.numpy())
+    assert not np.array_equal(arrays["broken_chains"], states.numpy())
+    text = render("tiny", "grid-8", Paths(tmp_path)).read_text()
+    assert "Persistent chains at the last good state" in text
+    assert text.index("Persistent chains at the last") < text.index("Samples at the last")
 
 
 @pytest.mark.usefixtures("quiet")

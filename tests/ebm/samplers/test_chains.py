@@ -171,3 +171,24 @@ def test_saved_chains_of_another_kind_are_refused() -> None:
     with pytest.raises(ValueError, match="a start from data or noise has none"):
         make_chains(DataStart(start="data"), (2, 3), generator()).load_state_dict(saved)
     FromData().load_state_dict(FromData().state_dict())
+
+
+def test_what_is_kept_is_a_copy_of_at_most_eight_mebibytes() -> None:
+    chains = persistent(chains=10)
+    kept = chains.kept()
+    assert torch.equal(kept, chains.states)
+    kept.zero_()
+    assert chains.states.abs().max() > 0
+    settings = PersistentStart(start="persistent", chains=9, rejuvenation=0.0, **UNIFORM)
+    large = Persistent(settings, (2**18, 2), generator())
+    assert large.kept().shape == (4, 2**18, 2)  # 4 bytes a value
+    assert FromData().kept() is None
+
+
+def test_restored_chains_resume_by_seed_and_stay_as_they_are() -> None:
+    chains, states = persistent(chains=40), torch.arange(3.0)[:, None, None].expand(3, 2, 3)
+    chains.restore(states)
+    x = chains.resume([4, 9, 4, 3**20])
+    assert x[:, 0, 0].tolist() == [1.0, 0.0, 1.0, 0.0]
+    x.zero_()
+    assert torch.equal(chains.states, states)

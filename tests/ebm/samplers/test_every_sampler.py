@@ -133,6 +133,8 @@ BAD = [
     ({"held": torch.zeros(2, 4, 3, dtype=torch.bool)}, "must broadcast to"),
     ({"held": torch.zeros(5, dtype=torch.bool)}, "must broadcast to"),
     ({"seeds": [1, 2]}, "2 seeds for 4 chains"),
+    ({"seeds": [1, 2, 3, -4]}, "seeds has -4; each must be 0 or more"),
+    ({"seeds": [1, 2, 3, 0.5]}, "it must be a row of integers"),
     ({"seeds": [1, 2, 3, 4], "generator": torch.Generator()}, "both seeds and generator"),
 ]
 
@@ -159,6 +161,69 @@ def test_no_step_size_of_zero_or_less_is_taken(sampler: Sampler, value: float) -
 def test_start_of_the_wrong_kind_is_refused(sampler: Sampler, x: Tensor) -> None:
     with pytest.raises(ValueError, match="it must be floats"):
         sampler(lambda x: x.sum(-1), x, steps=1, step_size=0.1)
+
+
+plain = pytest.mark.parametrize("sampler", [langevin, mala, LEAP], ids=["langevin", "mala", "hmc"])
+
+
+@every
+def test_seeds_may_be_a_tensor(sampler: Sampler) -> None:
+    settings = {"steps": 3, "step_size": 0.3}
+    listed, _ = sampler(normal, torch.zeros(4, 3), seeds=[3, 4, 5, 6], **settings)
+    given, _ = sampler(normal, torch.zeros(4, 3), seeds=torch.arange(3, 7), **settings)
+    assert torch.equal(listed, given)
+
+
+@every
+def test_no_chain_is_refused(sampler: Sampler) -> None:
+    with pytest.raises(ValueError, match=r"x has shape \(0, 3\); there must be one chain"):
+        sampler(normal, torch.zeros(0, 3), steps=2, step_size=0.1)
+
+
+@plain
+@pytest.mark.parametrize(
+    ("log_density", "said"),
+    [
+        (lambda x: normal(x)[:, None], r"returned shape \(4, 1\) .* one value a chain, \(4,\)"),
+        (lambda x: normal(x).sum(), r"returned shape \(\) .* one value a chain, \(4,\)"),
+        (lambda x: torch.zeros(len(x)), "log_density does not depend on x"),
+        (lambda x: torch.ones(4, requires_grad=True), "log_density does not depend on x"),
+    ],
+    ids=["column", "scalar", "constant", "parameter"],
+)
+def test_density_that_no_chain_can_follow_is_refused(
+    sampler: Sampler, log_density: Callable[[Tensor], Tensor], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        sampler(log_density, torch.zeros(4, 3), steps=2, step_size=0.1)
+
+
+@plain
+def test_inference_mode_is_refused_and_no_grad_is_not(sampler: Sampler) -> None:
+    with torch.no_grad():
+        sampler(normal, torch.zeros(4, 3), steps=1, step_size=0.1)
+    with torch.inference_mode(), pytest.raises(ValueError, match=r"use torch\.no_grad"):
+        sampler(normal, torch.zeros(4, 3), steps=1, step_size=0.1)
+
+
+@plain
+def test_faults_of_the_density_itself_are_passed_on(sampler: Sampler) -> None:
+    with pytest.raises(RuntimeError, match="must match"):
+        sampler(lambda x: (x + torch.ones(7)).sum(1), torch.zeros(4, 3), steps=1, step_size=0.1)
+
+
+@adjusted
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_start_of_sixteen_bits_is_refused_where_proposals_are(
+    sampler: Sampler, dtype: torch.dtype
+) -> None:
+    with pytest.raises(ValueError, match="need float32 or float64"):
+        sampler(normal, torch.zeros(4, 3, dtype=dtype), steps=1, step_size=0.1)
+
+
+def test_noise_of_hmc_is_refused_in_one_sentence() -> None:
+    with pytest.raises(ValueError, match="hmc draws momenta instead: give temperature"):
+        LEAP(normal, torch.zeros(4, 3), steps=1, step_size=0.1, noise=0.1)
 
 
 # Exactness
@@ -192,7 +257,7 @@ def test_chain_finds_the_posterior_of_the_linear_gaussian_model(
     assert_moments(x, MEAN, right)
 
 
-def assert_moments(x: Tensor, mean: Tensor, covariance: Tensor, errors: float = 4) -> None:
+def assert_moments(x: Tensor, mean: Tensor, covariance: Tensor, errors: float = 3) -> None:
     """Compare the moments of independent x: (N, D) with a Gaussian's, within standard errors."""
     variance = covariance.diagonal()
     assert ((x.mean(0) - mean).abs() < errors * (variance / len(x)).sqrt()).all()
@@ -281,7 +346,7 @@ def test_adjusted_chain_has_the_moments_of_a_double_well(
     rights = quadrature(lambda x: double_well(x) / heat, low, high)
     for power, right in zip((1, 2, 4), rights, strict=True):
         found = x**power
-        assert found.mean().item() == pytest.approx(right, abs=4 * found.std().item() / 100)
+        assert found.mean().item() == pytest.approx(right, abs=3 * found.std().item() / 100)
 
 
 @adjusted
@@ -299,8 +364,8 @@ def test_bounds_give_the_truncated_gaussian(sampler: Sampler, step_size: float) 
     x, _ = sampler(normal, start, step_size=step_size, **settings)
     x = x.flatten().double()
     away = (x - mean).square()
-    assert x.mean().item() == pytest.approx(mean, abs=4 * (variance / len(x)) ** 0.5)
-    assert away.mean().item() == pytest.approx(variance, abs=4 * away.std().item() / len(x) ** 0.5)
+    assert x.mean().item() == pytest.approx(mean, abs=3 * (variance / len(x)) ** 0.5)
+    assert away.mean().item() == pytest.approx(variance, abs=3 * away.std().item() / len(x) ** 0.5)
     rank = (line.cdf(x) - line.cdf(cut)[0]) / mass
     steps = torch.arange(1, len(x) + 1) / len(x)
     assert (rank.sort().values - steps).abs().max() < 1.95 / len(x) ** 0.5, "Kolmogorov, p = .001"
@@ -328,6 +393,21 @@ def test_proposal_that_is_not_a_number_is_refused(sampler: Sampler) -> None:
     x, record = sampler(cut, torch.zeros(200, 1), steps=40, step_size=0.7, generator=generator())
     assert x.isfinite().all() and x.max() < 1
     assert record.acceptance.min() < 1
+
+
+@adjusted
+def test_proposal_of_infinite_density_is_refused(sampler: Sampler) -> None:
+    """No chain would ever leave it; from a start of none, log p minus infinity, chains do go on."""
+
+    def pole(x: Tensor) -> Tensor:
+        inside = torch.where(x > 1, torch.inf, -x.square() / 2)
+        return torch.where(x < -5, -torch.inf, inside).sum(1)
+
+    start = torch.zeros(200, 1)
+    start[0] = -5.1
+    x, record = sampler(pole, start, steps=60, step_size=0.3, generator=generator())
+    assert x.max() <= 1 and x.isfinite().all() and x[0] > -5
+    assert record.acceptance[1:].min() > 0 and record.acceptance.mean() > 0.3
 
 
 @adjusted

@@ -157,9 +157,9 @@ def test_variance_has_the_bias_of_the_step_size(sd: float, step_size: float) -> 
     start = torch.zeros(4000, 50)
     x, _ = langevin(density, start, steps=60, step_size=step_size, generator=generator(1))
     right = sd**2 / (1 - step_size / (4 * sd**2))
-    four_errors = 4 * (2 / x.numel()) ** 0.5
-    assert x.var().item() == pytest.approx(right, rel=four_errors)
-    assert abs(right / sd**2 - 1) > 2 * four_errors, "the bias must be seen"
+    three_errors = 3 * (2 / x.numel()) ** 0.5
+    assert x.var().item() == pytest.approx(right, rel=three_errors)
+    assert abs(right / sd**2 - 1) > 2 * three_errors, "the bias must be seen"
 
 
 def test_record_has_the_temperature_of_the_noise_given() -> None:
@@ -178,3 +178,14 @@ def test_temperature_zero_and_one_step_of_none_are_what_they_say() -> None:
     assert torch.equal(x, start) and record.movement == 0 and record.strength == 0
     cold, _ = langevin(normal, start, steps=1, step_size=0.1, temperature=0.0)
     assert torch.allclose(cold, torch.full((2, 3), 0.95))
+
+
+def test_density_that_is_no_number_is_seen_in_the_strength_though_its_gradient_is_zero() -> None:
+    def cut(x: Tensor) -> Tensor:
+        return torch.where(x < 1.5, -x.square() / 2, torch.nan).sum(1)
+
+    settings = {"steps": 3, "step_size": 0.01, "generator": generator()}
+    x, record = langevin(cut, torch.tensor([[0.0], [2.5], [0.0]]), **settings)
+    assert x.isfinite().all() and record.strength.isnan()
+    _, record = langevin(cut, torch.zeros(3, 1), **settings)
+    assert record.strength.isfinite()
