@@ -140,6 +140,8 @@ def check(**numbers: tuple[int, int]) -> None:
 def save(folder: Path, name: str, learner: Any, networks: nn.Module) -> None:
     """Write a learner's settings and networks, with those of every stage below it.
 
+    A learner with a method `kept` also has its persistent chains kept, in at most 8 MiB.
+
     Args:
         folder: an existing folder; model.json and model.pt are written there.
         name: the learner's name in `ebm.learn`.
@@ -152,7 +154,9 @@ def save(folder: Path, name: str, learner: Any, networks: nn.Module) -> None:
         "learner": name,
         "stages": [stage.settings.model_dump(mode="json") for stage in stages],
     }
-    write(folder / "model.pt", {str(i): dict(w) for i, w in enumerate(weights)})
+    content: dict[str, Any] = {str(i): dict(w) for i, w in enumerate(weights)}
+    kept = learner.kept() if hasattr(learner, "kept") else None
+    write(folder / "model.pt", content if kept is None else {**content, "chains": kept})
     (folder / "model.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
@@ -210,6 +214,11 @@ def build(name: str, stages: Sequence[Any], weights: dict[str, Any], device: str
         except (KeyError, RuntimeError) as error:
             first = str(error).strip().splitlines()[0]
             raise ValueError(f"model.pt does not fit model.json ({first})") from error
+        # What a learner holds still while it learns may be trained by those who use the model.
+        learner.networks.requires_grad_(True)
+    restore = getattr(learner, "restore", None)
+    if restore is not None:
+        restore(weights.get("chains"))
     return learner
 
 

@@ -3,7 +3,12 @@
     E_data[h(x)] = E_q[h(x)],    q the law of M(z) after K steps,    h = grad of f in its last layer
 
 With f(x) = w . h(x) + b, h is the input of the last linear layer. At the end of learning the two
-means agree with q; with p, which long chains come nearer to, they need not.
+means agree with q; with p, which long chains come nearer to, they need not. The claim is exact
+where w alone is learned (`learned: head`) and no decay is added: h then stands still, f is linear
+in w, and the equation says that the gradient's mean is 0. h may be that of layers as they were
+drawn. Where all layers are learned, other equations hold beside it, and h moves.
+
+The data have the noise that they have in learning: without it the equation is another one.
 
     gap = |mean h(data) - mean h(samples)| / sqrt(trace Cov h(data))
 

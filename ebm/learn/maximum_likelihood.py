@@ -12,10 +12,10 @@ Source: Xie, Lu, Zhu, Wu, arXiv:1602.03264; Tieleman 2008 (persistent chains); H
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ebm.energy import LogDensity, contrast, tilt
@@ -29,7 +29,7 @@ from ebm.learn.parts import (
     spectral,
 )
 from ebm.networks import NetworkSettings
-from ebm.samplers.chains import Fresh, StartSettings, make_chains
+from ebm.samplers.chains import Fresh, Persistent, SampleFrom, StartSettings, make_chains
 from ebm.samplers.langevin import Record
 from ebm.samplers.noise import Noise, spawn
 from ebm.settings import Settings
@@ -45,7 +45,9 @@ class MaximumLikelihoodSettings(Settings):
         gt=0, description="sd of the Gaussian reference q; null: q is uniform"
     )
     start: StartSettings
-    sample_from: Fresh
+    sample_from: SampleFrom = Field(
+        description="p_0 of the chains that draw samples; chains: they go on from the kept ones"
+    )
     chain: ChainSettings
     data_noise: float = Field(ge=0, description="noise added to the data while learning")
     decay: float = Field(ge=0, description="weight of the squared energies in the loss")
@@ -58,11 +60,41 @@ class MaximumLikelihoodSettings(Settings):
         exclude_if=lambda spectral: not spectral,
         description="spectral normalisation of every layer but the last",
     )
+    learned: Literal["all", "head"] = Field(
+        default="all",
+        exclude_if=lambda learned: learned == "all",
+        description="head: the last layer alone, over layers that stay as they were drawn",
+    )
+
+    @model_validator(mode="after")
+    def check_together(self) -> "MaximumLikelihoodSettings":
+        """Chains are kept where they persist; what is normalised is learned."""
+        if self.continues and self.start.start != "persistent":
+            raise ValueError(
+                f"sample_from is 'chains' and start is {self.start.start!r}; only persistent "
+                "chains are kept: give noise and scale"
+            )
+        if self.learned == "head" and self.spectral:
+            raise ValueError(
+                "learned is 'head' and spectral is True; the layers that would be normalised are "
+                "not learned: leave spectral out"
+            )
+        return self
 
     @property
     def channels(self) -> int:
         """Channels of an image; values of a point."""
         return self.network.shape[0]
+
+    @property
+    def fresh(self) -> Fresh:
+        """p_0 of the chains that start from noise after learning."""
+        return cast(Fresh, self.start) if self.continues else self.sample_from
+
+    @property
+    def continues(self) -> bool:
+        """Whether samples go on from the kept chains."""
+        return not isinstance(self.sample_from, Fresh)
 
 
 class MaximumLikelihood:
@@ -77,6 +109,7 @@ class MaximumLikelihood:
         networks: f, under that name.
         optimisers: one, under the same name.
         chains: where the chains of an iteration start.
+        through, share: see `ebm.fit.Learner`.
 
     Raises:
         ValueError: below is given.
@@ -96,6 +129,10 @@ class MaximumLikelihood:
         f = settings.network.build()
         self.networks = nn.ModuleDict({"f": spectral(f) if settings.spectral else f})
         self.networks.to(self.device)
+        if settings.learned == "head":
+            self.f.requires_grad_(False)
+            cast(nn.Module, self.f.head).requires_grad_(True)
+        self.through, self.share = {"f": self.f}, 1
         self.optimisers = {"f": settings.optimiser.build(self.f)}
         self.generator = torch.Generator(self.device)
         self.chains = make_chains(settings.start, self.shape, self.generator)
@@ -121,9 +158,13 @@ class MaximumLikelihood:
         return tilt(self.f, self.settings.reference)
 
     def prepare(self, x: Tensor) -> None:
-        """See that the data x: (M, ...) fit, and start the persistent chains from noise."""
+        """See that the data x: (M, ...) fit, and start the persistent chains from noise.
+
+        Raises:
+            ValueError: the data are of another shape, or the chains cannot be shared equally.
+        """
         check_shape(x, self.shape)
-        self.chains = make_chains(self.settings.start, self.shape, self.generator)
+        self.chains = make_chains(self.settings.start, self.shape, self.generator, self.share)
 
     def learn(self, batch: Tensor) -> dict[str, Tensor]:
         """Do one iteration on a batch (N, ...); return its figures."""
@@ -131,7 +172,7 @@ class MaximumLikelihood:
         start, rows = self.chains.start(len(data), data, self.generator)
         x, record = self.synthesise(start)
         self.chains.keep(rows, x)
-        f_data, f_samples = self.f(torch.cat([data, x])).split([len(data), len(x)])
+        f_data, f_samples = self.through["f"](torch.cat([data, x])).split([len(data), len(x)])
         loss = contrast(f_data, f_samples, self.settings.decay)
         descend(self.f, self.optimisers["f"], loss, self.settings.gradient_clip)
         return {
@@ -150,15 +191,27 @@ class MaximumLikelihood:
             return chain.run(self.log_density, x, steps=chain.steps, generator=self.generator)
 
     def noise(self, count: int, seeds: Sequence[int]) -> Tensor:
-        """Return where chains start that draw samples, (count, ...), one a seed."""
-        origin = self.settings.sample_from
+        """Return starts from noise, (count, ...), one a seed."""
+        origin = self.settings.fresh
         like = torch.empty(count, *self.shape, device=self.device)
         e = Noise(like, 1, seeds=seeds).next()
         return origin.scale * (torch.special.erf(e / 2**0.5) if origin.noise == "uniform" else e)
 
-    def blur(self, data: Tensor) -> Tensor:
-        """Return data with noise, without which they may lie on a lower-dimensional set."""
-        noise = torch.empty_like(data).normal_(generator=self.generator)
+    def starts(self, seeds: Sequence[int]) -> Tensor:
+        """Return where chains start that draw samples, (N, ...), one a seed: noise or kept ones."""
+        if self.settings.continues:
+            return cast(Persistent, self.chains).resume(seeds)
+        return self.noise(len(seeds), seeds)
+
+    def blur(self, data: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
+        """Return data with noise, without which they may lie on a lower-dimensional set.
+
+        Args:
+            data: (N, ...).
+            seeds: one an item; None draws from the learner's generator.
+        """
+        generator = self.generator if seeds is None else None
+        noise = Noise(data, 1, seeds=seeds, generator=generator).next()
         return self.inside(data.add(noise, alpha=self.settings.data_noise))
 
     def inside(self, x: Tensor) -> Tensor:
@@ -167,8 +220,13 @@ class MaximumLikelihood:
         return x if box is None else x.clamp(*box)
 
     def sample(self, seeds: Sequence[int], *, keep: int = 0) -> dict[int, list[Tensor]]:
-        """Draw one item a seed by `sample_steps` steps from noise: {size: states, the end last}."""
-        x, chain = self.noise(len(seeds), spawn(seeds, 1)), self.settings.chain
+        """Draw one item a seed by `sample_steps` steps: {size: states, the end last}.
+
+        From noise; or with `sample_from: chains` from the kept state that the seed picks. With M
+        states kept, N samples go on from about M (1 - exp(-N / M)) of them; those that share one
+        have different noise, and are alike where the steps are too few to forget it.
+        """
+        x, chain = self.starts(spawn(seeds, 1)), self.settings.chain
         with at_rest(self.f):
             x, record = chain.run(
                 self.log_density, x, steps=chain.sample_steps, seeds=spawn(seeds, 2), keep=keep
@@ -189,6 +247,22 @@ class MaximumLikelihood:
         """Return log p(x) up to a constant, (N,), of x: (N, ...): f(x) + log q(x)."""
         with at_rest(self.f):
             return self.log_density(x.to(self.device))
+
+    def kept(self) -> Tensor | None:
+        """Return what to keep beside the networks: states of the persistent chains, or None."""
+        return self.chains.kept()
+
+    def restore(self, kept: Tensor | None) -> None:
+        """Take what `kept` returned.
+
+        Raises:
+            ValueError: there are no chains, and samples are to go on from them.
+        """
+        if kept is None and self.settings.continues:
+            raise ValueError("model.pt holds no chains to go on from; run its training stage again")
+        if kept is not None:
+            check_shape(kept, self.shape)
+            cast(Persistent, self.chains).restore(kept)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next iteration depends on."""

@@ -86,8 +86,8 @@ class OptimiserSettings(Settings):
     momentum: float = Field(ge=0, lt=1, description="Adam's beta1, or SGD's momentum")
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Return the optimiser of a network's parameters."""
-        parameters = list(network.parameters())
+        """Return the optimiser of those of a network's parameters that are learned."""
+        parameters = [p for p in network.parameters() if p.requires_grad]
         if self.kind == "adam":
             return torch.optim.Adam(parameters, lr=self.rate, betas=(self.momentum, 0.999))
         return torch.optim.SGD(parameters, lr=self.rate, momentum=self.momentum)

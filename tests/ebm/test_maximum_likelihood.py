@@ -1,5 +1,6 @@
 """The plain learner finds what is known, and each of its options does what it says."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from ebm.checkpoint import read, write
 from ebm.fit import FitSettings, fit
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.model import load, save
 from ebm.networks import MLPSettings
 from ebm.samplers.noise import seed_range
 
@@ -233,3 +236,112 @@ def test_stage_below_is_refused() -> None:
 def test_noise_is_given_once(chain: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="give one of them"):
         made(chain={**MODEL["chain"], **chain})
+
+
+def test_learning_the_head_alone_leaves_every_other_layer_as_it_was() -> None:
+    learner, x = made(learned="head"), points()
+    before = {key: value.clone() for key, value in learner.f.state_dict().items()}
+    step(learner, x)
+    moved = {key for key, value in learner.f.state_dict().items() if (value != before[key]).any()}
+    assert moved == {"head.weight"}  # the bias has no gradient: it does not tell data from samples
+
+
+def test_with_the_head_alone_the_step_is_the_gap_of_the_features() -> None:
+    learner, x = made(learned="head", start=STARTS["data"], chain=STILL), points()
+    learner.generator.manual_seed(0)
+    shifted = x + 1.0
+    learner.chains.start = lambda n, data, generator: (shifted.clone(), None)  # type: ignore[method-assign]
+    before = learner.f.head.weight.detach().clone()
+    learner.learn(x)
+    with torch.no_grad():
+        gap = learner.f.features(x).mean(0) - learner.f.features(shifted).mean(0)
+    rate = MODEL["optimiser"]["rate"]
+    assert torch.allclose(learner.f.head.weight.detach() - before, rate * gap[None], atol=1e-5)
+
+
+def test_what_is_learned_is_not_written_down_where_it_is_all() -> None:
+    assert "learned" not in made().settings.model_dump()
+    assert made(learned="head").settings.model_dump()["learned"] == "head"
+
+
+def test_normalised_layers_are_not_held_still() -> None:
+    with pytest.raises(ValidationError, match="leave spectral out"):
+        made(learned="head", spectral=True)
+
+
+def test_noise_on_the_data_is_an_items_own_where_it_has_a_seed() -> None:
+    learner, x = made(data_noise=0.3), points(3)
+    noisy = learner.blur(x, [1, 2, 3])
+    assert torch.equal(noisy, learner.blur(x, [1, 2, 3]))
+    assert torch.allclose(noisy[1:2], learner.blur(x[1:2], [2]))
+    assert 0.05 < float((noisy - x).std()) < 0.6
+
+
+# Samples that go on from the chains of learning
+
+
+def kept(**changes: Any) -> MaximumLikelihood:
+    """Return a learner whose few chains stand at 100, 200, ..."""
+    start = {**STARTS["persistent"], "chains": 5}
+    learner = made(start=start, sample_from="chains", chain=STILL, **changes)
+    learner.restore(100.0 * torch.arange(1, 6)[:, None].expand(5, 2))
+    return learner
+
+
+def test_samples_go_on_from_kept_chains_also_where_there_are_more_of_them() -> None:
+    ends = kept().sample(seed_range(0, 60))[2][-1]
+    assert set(ends.round().flatten().tolist()) == {100.0, 200.0, 300.0, 400.0, 500.0}
+    assert torch.equal(kept().sample(seed_range(0, 60)[7:8])[2][-1], ends[7:8])
+
+
+def test_chains_that_share_a_state_have_noise_of_their_own() -> None:
+    learner = kept()
+    chain = {"steps": 1, "sample_steps": 3, "step_size": 0.1, "temperature": 1.0}
+    free = made(start=learner.settings.start, sample_from="chains", chain=chain)
+    free.restore(learner.kept())
+    ends = free.sample(seed_range(0, 60))[2][-1]
+    assert len({tuple(end) for end in ends.tolist()}) == 60
+
+
+def test_noise_of_a_learner_with_kept_chains_is_that_of_its_start() -> None:
+    z = kept().noise(2000, seed_range(0, 2000))
+    assert float(z.std()) == pytest.approx(1.0, rel=0.05)
+
+
+def test_chains_that_are_not_kept_are_not_gone_on_from() -> None:
+    for start in ("data", "noise"):
+        with pytest.raises(ValidationError, match="only persistent chains are kept"):
+            made(start=STARTS[start], sample_from="chains")
+        assert made(start=STARTS[start]).kept() is None
+    with pytest.raises(ValueError, match="holds no chains to go on from"):
+        kept().restore(None)
+    with pytest.raises(ValidationError, match="sample_from"):
+        made(sample_from="chain")
+
+
+def test_kept_chains_come_back_with_the_model_and_old_models_without_them_load(
+    tmp_path: Path,
+) -> None:
+    learner = kept()
+    save(tmp_path, "maximum_likelihood", learner, learner.networks)
+    again = load(tmp_path).learner
+    seeds = seed_range(0, 9)
+    assert torch.equal(again.sample(seeds)[2][-1], learner.sample(seeds)[2][-1])
+    content = read(tmp_path / "model.pt")
+    del content["chains"]
+    write(tmp_path / "model.pt", content)
+    with pytest.raises(ValueError, match="holds no chains to go on from; run its training stage"):
+        load(tmp_path)
+    plain = made()
+    save(tmp_path, "maximum_likelihood", plain, plain.networks)
+    write(tmp_path / "model.pt", {"0": read(tmp_path / "model.pt")["0"]})
+    assert torch.equal(load(tmp_path).learner.sample(seeds)[2][-1], plain.sample(seeds)[2][-1])
+
+
+def test_loaded_model_may_be_trained_whole_though_its_head_alone_was_learned(
+    tmp_path: Path,
+) -> None:
+    learner = made(learned="head", start=STARTS["noise"])
+    save(tmp_path, "maximum_likelihood", learner, learner.networks)
+    assert "chains" not in read(tmp_path / "model.pt")
+    assert all(p.requires_grad for p in load(tmp_path).learner.networks.parameters())
