@@ -201,6 +201,8 @@ def results(
         typer.echo(json.dumps(rows, indent=1))
     elif rows:
         show_table(rows_of.result_table(rows))
+        for line in rows_of.regimes(paths, dict.fromkeys(row["experiment"] for row in rows)):
+            typer.echo(line)
     else:
         typer.echo(f"No results yet; `ebm run {name or DEFAULT}` makes them.", err=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_run
-from flows.results import experiments, minutes, pick, stage_records
+from flows.results import experiments, minutes, pick, regimes, stage_records
 from tasks.monitor import clock
 from tasks.paths import Paths
 
@@ -34,6 +34,7 @@ def describe(paths: Paths, name: str) -> Iterator[str]:
     folder = paths.model(name, resolved["final"])
     made = "" if (folder / "model.json").is_file() else " (not trained yet)"
     yield f"Trained model: {folder}{made}"
+    yield from (f"Regime of {line}" for line in regimes(paths, [name]))
 
 
 def time_lines(paths: Paths, name: str, experiment: Any) -> Iterator[str]:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from tasks.measured import FILES, checksums, strangers
 from tasks.paths import Paths
+from tasks.regimes import regime
 
 if TYPE_CHECKING:
     import pandas
@@ -149,9 +150,11 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
         names += [f"reconstruct_mse_{each}" for each in sets if each]
         names += ["reconstruct_start_size"]
     if "long_chains" in asked:
-        figures = ("contrast", "variety", "saturated", "score")
+        figures = ("contrast", "variety", "saturated", "distance", "score")
         names += [f"long_chains_{f}_{side}" for side in ("noise", "data") for f in figures]
-    return names + [f"moments_gap_{k}" for k in ("short", "long") if "moments" in asked]
+    names += [f"moments_gap_{k}" for k in ("short", "long") if "moments" in asked]
+    sides = [f"{figure}_{of}" for figure in ("correlation", "error") for of in ("samples", "modes")]
+    return names + [f"hopfield_{side}" for side in sides if "hopfield" in asked]
 
 
 def metrics(paths: Paths, name: str) -> list[dict[str, Any]]:
@@ -245,6 +248,13 @@ def warnings(paths: Paths, names: Iterable[str]) -> list[str]:
         for name in names
         if orphans(paths, name)
     ]
+
+
+def regimes(paths: Paths, names: Iterable[str]) -> list[str]:
+    """Say the regime of each experiment that has one, with its evidence."""
+    found = experiments(paths)
+    known = {name: regime(paths, name, found[name]["train"]) for name in names}
+    return [f"{name}: {r['name']}; {r['evidence']}" for name, r in known.items() if r]
 
 
 def frame(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ebm.model import load
-from tasks.applications import inpaint, interpolate, long_chains, moments, reconstruct
+from tasks.applications import hopfield, inpaint, interpolate, long_chains, moments, reconstruct
 from tasks.applications.job import Job, Outcome
 from tasks.apply_settings import APPLICATIONS
 from tasks.artefacts import load_arrays, new_folder
@@ -23,6 +23,7 @@ RUN: dict[str, Callable[[Job], Outcome]] = {
     "reconstruct": reconstruct.run,
     "long_chains": long_chains.run,
     "moments": moments.run,
+    "hopfield": hopfield.run,
 }
 
 
@@ -38,15 +39,19 @@ def run(name: str, part: None, inputs: ApplyInputs, paths: Paths, monitor: Monit
             tell = teller(monitor, len(outcomes), len(asked))
             job = Job(learner, train, test, asked[kind], inputs.seed, folder, tell, other)
             outcomes.append(RUN[kind](job))
+    regime = next((each.regime._asdict() for each in outcomes if each.regime), None)
     write_scores(
         paths.results(name) / "apply.json",
         name,
         " ".join(each.protocol for each in outcomes),
         [row for each in outcomes for row in each.metrics],
         [row for each in outcomes for row in each.compared],
+        regime,
     )
     made = [picture for each in outcomes for picture in each.pictures]
     monitor.note(pictures=[str(paths.results(name) / "apply" / f"{each}.png") for each in made])
+    if regime:
+        monitor.note(regime=regime["name"], because=regime["evidence"])
 
 
 def images(paths: Paths, dataset: str, split: str) -> np.ndarray:

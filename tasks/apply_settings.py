@@ -34,7 +34,9 @@ def read_mask(raw: Any) -> str | Box:
     )
 
 
-APPLICATIONS = ("inpaint", "interpolate", "reconstruct", "long_chains", "moments")  # their order
+APPLICATIONS = (  # their order
+    *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield"),
+)
 
 
 class InpaintSettings(Settings):
@@ -110,6 +112,22 @@ class LongChainsSettings(Settings):
     chains: int = Field(ge=2, description="chains from either start")
     times: int = Field(ge=2, description="their length over that of learning")
 
+    def check_length(self, steps: int, drawn: int) -> None:
+        """Refuse chains that are no longer than those that samples are drawn with.
+
+        Args:
+            steps: of learning.
+            drawn: of samples.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if self.times * steps <= drawn:
+            raise ValueError(
+                f"apply.long_chains.times is {self.times}, chains of {self.times * steps} steps, "
+                f"and chain.sample_steps is {drawn}; give at least {drawn // steps + 1}"
+            )
+
 
 class MomentsSettings(Settings):
     """Means of the last layer's features, of data and of chains."""
@@ -120,6 +138,13 @@ class MomentsSettings(Settings):
     times: int = Field(ge=2, description="their length over that of learning")
 
 
+class HopfieldSettings(Settings):
+    """Whether a mode is what f's gradient makes of it, where there is a Gaussian reference."""
+
+    chains: int = Field(ge=2, description="samples, and the modes that they climb to")
+    steps: int = Field(ge=1, description="steps of the chain, its noise off, to a mode")
+
+
 class ApplySettings(Settings):
     """An optional block an application; those given are run."""
 
@@ -128,6 +153,7 @@ class ApplySettings(Settings):
     reconstruct: ReconstructSettings | None = Field(default=None, exclude_if=missing)
     long_chains: LongChainsSettings | None = Field(default=None, exclude_if=missing)
     moments: MomentsSettings | None = Field(default=None, exclude_if=missing)
+    hopfield: HopfieldSettings | None = Field(default=None, exclude_if=missing)
 
     @model_validator(mode="after")
     def check_asked(self) -> Self:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebm.model import load
+from ebm.model import lineage, load
 from ebm.samplers.noise import seed_range
 from tasks.artefacts import new_folder, save_arrays
 from tasks.device import pick_device
@@ -15,6 +15,7 @@ from tasks.paths import Paths
 from tasks.pictures import sheet
 from tasks.point_pictures import draw_chains, draw_samples
 from tasks.settings import SampleInputs, SampleSettings
+from tasks.temperatures import temperatures
 
 REVISION = 1
 
@@ -47,6 +48,8 @@ def run(name: str, part: None, inputs: SampleInputs, paths: Paths, monitor: Moni
         save_arrays(folder / "chains.npz", **kept)
     with new_folder(paths.results(name) / "samples") as folder:
         draw(samples, kept, settings, folder)
+    found = [temperatures(stage.settings) for stage in lineage(model.learner)]
+    monitor.note(temperature={chain: value for each in found for chain, value in each.items()})
     monitor.note(pictures=[str(p) for p in sorted((paths.results(name) / "samples").glob("*.png"))])
 
 

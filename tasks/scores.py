@@ -1,6 +1,6 @@
 """The files of figures, metrics.json, classify.json and apply.json: their rows, rounded alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,12 @@ def write_scores(
     protocol: str,
     metrics: list[dict[str, Any]],
     compared: list[dict[str, Any]],
+    regime: Mapping[str, str] | None = None,
 ) -> None:
     """Write a file of figures, whole or not at all.
+
+    Args:
+        regime: `name` and `evidence` of what the figures mean together, where they have a word.
 
     Raises:
         ValueError: a figure is not finite.
@@ -82,6 +86,7 @@ def write_scores(
         {
             "experiment": experiment,
             "protocol": protocol,
+            **({"regime": dict(regime)} if regime else {}),
             "metrics": metrics,
             "compared": compared,
         },

@@ -72,7 +72,7 @@ class Teller:
 
     def last_tags(self, job: Job, record: Mapping[str, Any]) -> dict[str, str]:
         """Return the tags that are known only when a stage has ended."""
-        keys = ("command", "verdict", "evidence", "device_name", "fingerprint")
+        keys = ("command", "verdict", "evidence", "regime", "device_name", "fingerprint")
         tags = {key: str(record[key]) for key in keys if record.get(key)}
         tags["dvc.lock.sha256"] = lineage.lock_sha256(self.paths.root)
         tags["data.sha256"] = lineage.data_sha256(self.paths, self.dataset(job))

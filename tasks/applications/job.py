@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ebm.apply.long_chains import Regime
 from ebm.samplers.noise import seed_range
 
 Rows = list[dict[str, Any]]
@@ -48,9 +49,11 @@ class Outcome(NamedTuple):
         protocol: one or two sentences.
         metrics, compared: rows of apply.json.
         pictures: names of its PNG files, without the ending, in the order to be shown.
+        regime: what long chains say of the model; of other applications None.
     """
 
     protocol: str
     metrics: Rows
     compared: Rows
     pictures: list[str]
+    regime: Regime | None = None

@@ -11,6 +11,7 @@ TITLES = {
     "reconstruct": "Reconstruction",
     "long_chains": "Long chains",
     "moments": "Moment matching",
+    "hopfield": "Modes reconstruct themselves",
 }
 CAPTIONS = {  # by picture
     "interpolate": "A line a strip: from the start z2 on the left to z1 on the right, one noise.",
@@ -20,6 +21,8 @@ CAPTIONS = {  # by picture
     "long_chains_data": "A column a chain from a test image; lines after 0, 1, 10, 100, ... steps, "
     "K among them.",
     "long_chains_score": "Mean log p along the chains, less that of test images.",
+    "hopfield": "A column a sample: x, s^2 grad f(x), the mode that x climbs to, and s^2 grad f of "
+    "the mode, which is the mode itself.",
 }
 SEARCH = "A column an image of {of}: what the start found so far is turned into, then the image."
 

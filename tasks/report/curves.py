@@ -12,8 +12,9 @@ PANELS = (
     (
         "Energy gap",
         ("gap",),
-        "Mean f on data minus mean f on samples: it should swing about 0; a gap that runs away "
-        "means that sampling no longer follows learning. It is no score.",
+        "The seed's value function V = mean f(data) - mean f(samples): learning pushes it up, "
+        "sampling down. It should swing about 0; one that runs away means that sampling no longer "
+        "follows learning. It is no score.",
     ),
     (
         "Gradient strength",

@@ -9,7 +9,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from tasks import settings
+from tasks import regimes, settings
 from tasks.artefacts import load_arrays, read_json, write_json, write_text
 from tasks.monitor import clock
 from tasks.paths import Paths
@@ -18,6 +18,7 @@ from tasks.refusals import pick
 from tasks.report import applied, chains, curves, figures, fills, labels, pictures, plane, run
 from tasks.report.sources import sources
 from tasks.settings import Params
+from tasks.temperatures import temperatures
 
 HERE = Path(__file__).parent
 WORST = ("diverging", "collapsed", "saturated", "healthy")
@@ -95,6 +96,7 @@ class Page:
             "metrics": measured,
             "summary": figures.summary(measured["rows"]) if measured else None,
             "verdict": self.verdict(),
+            "regime": regimes.regime(self.paths, self.name, self.experiment.train),
             "samples": self.samples(),
             "densities": self.densities(),
             "copies": self.copies(measured),
@@ -103,6 +105,11 @@ class Page:
             "classify": self.few_labels(),
             "stages": self.curves(),
             "settings": yaml.safe_dump(self.facts["settings"], sort_keys=False, width=88),
+            "temperatures": [
+                (part, chain, value)
+                for part, stage in self.experiment.train.items()
+                for chain, value in temperatures(stage.model).items()
+            ],
             "lineage": sources(self.facts),
         }
         records = {record["label"]: record for record in self.facts["stages"]}
@@ -254,9 +261,8 @@ class Page:
         if asked is None:
             return None
         table = self.figures("apply.json", "the applications", "apply")
-        drawn = ("inpaint", "interpolate", "reconstruct", "long_chains")  # those with pictures
         found: list[tuple[str, dict[str, Any]]] = []
-        if any(name in asked.asked() for name in drawn):
+        if any(name != "moments" for name in asked.asked()):  # all but these have pictures
             found = self.try_to(lambda: self.pictures("apply"), "the pictures of apply", "apply")
         if not (table or found):
             return None

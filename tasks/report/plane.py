@@ -8,6 +8,16 @@ CAPTIONS = {
     "divided by its sum over the grid, in the same colours; samples; and the logarithm of the "
     "model's density less that of the data's. Blue is where the model misses data, red where it "
     "has mass too much; grey is not compared, as there is next to nothing of either.",
+    "both_kls": "Covering and focusing: a single Gaussian (lines at half, one and two standard "
+    "deviations) cannot be the data's density (grey). Left, with the least KL(data, Gaussian), "
+    "which maximum likelihood descends, it covers all data and what lies between; right, with the "
+    "least KL(Gaussian, data), it settles where data are and misses the rest.",
+    "mode_shifting": "Mode seeking and mode shifting, at some updates of a short repetition of the "
+    "learning. Above: the chains of the update, from their starts (rings) to their ends (dots), on "
+    "f + log q; its mean rise along them, in nats, stands above. Below: what a small step of "
+    "gradient ascent on them adds to f, up to a constant, where the model has mass: red where f "
+    "rises and blue where it falls, with data and the chains' ends; its mean at both stands above. "
+    "Modes grow where data are and no samples, and shrink where samples are and no data.",
     "chains": "The chains from their start, at the left, to the samples, at the right.",
 }
 

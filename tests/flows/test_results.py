@@ -169,3 +169,10 @@ def test_masks_that_the_settings_give_are_expected_by_their_names() -> None:
         for mask in ("half", "mouth")
         for figure in ("mse", "psnr", "spread")
     ]
+
+
+def test_regime_is_told_where_long_chains_gave_one(paths: Paths) -> None:
+    assert results.regimes(paths, [NAME]) == []
+    told = {"name": "synthesising", "evidence": "long chains saturate"}
+    leave(paths.results(NAME) / "apply.json", {"metrics": [], "regime": told})
+    assert results.regimes(paths, [NAME]) == [f"{NAME}: synthesising; long chains saturate"]
