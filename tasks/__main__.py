@@ -66,6 +66,11 @@ def run(stage: str, name: str, part: str | None) -> None:
     params = settings.read(Path(os.environ.get("EBM_PARAMS") or paths.params))
     inputs = None if stage == "fetch" else settings.inputs(params, stage, name, part)
     mark = fingerprint(inputs, reads(stage, name, inputs, paths), Path(__file__).parents[1])
+    if stage == "train" and follows():
+        importlib.import_module("tasks.train").follow(
+            name, part, inputs, paths, Scratch(paths, stage, name, part, mark)
+        )
+        return
     with Scratch(paths, stage, name, part, mark) as scratch:
         monitor = Monitor(paths, stage, name, part)
         begun, started = time.monotonic(), time.time()
@@ -89,6 +94,11 @@ def run(stage: str, name: str, part: str | None) -> None:
             **monitor.notes,
         }
         write_json(paths.record(stage, name, part), record)
+
+
+def follows() -> bool:
+    """Tell whether this process takes part in a stage that another one records."""
+    return int(os.environ.get("RANK", "0")) > 0 and "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def module_of(stage: str, inputs: Any) -> str:

@@ -1,5 +1,6 @@
 """Where a stage computes, and what that machine is."""
 
+import os
 import platform
 from typing import Any
 
@@ -20,6 +21,11 @@ def pick_device(device: str) -> str:
             "with `ebm adopt`, or set device to 'cpu'"
         )
     return "cuda"
+
+
+def started_outside() -> bool:
+    """Tell whether torchrun started this process, on its own or among others."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def describe(device: str) -> dict[str, Any]:

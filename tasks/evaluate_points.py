@@ -1,5 +1,6 @@
 """evaluate, of points: the model's density held against the one that the data were drawn from."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,19 +9,27 @@ from torch import Tensor
 
 from ebm.datasets.densities import Mixture, density
 from ebm.energy import tilt
+from ebm.learn import learner_class
+from ebm.learn.replay import Seen, replay
 from ebm.metrics.energy_distance import energy_distance
-from ebm.metrics.quadrature import Grid, Judged, grid, judge, kl, log_z, normalised, values
-from ebm.model import load
+from ebm.metrics.nearest_gaussian import covering, focusing
+from ebm.metrics.quadrature import Grid, Judged, grid, judge, kl, log_z, values
+from ebm.model import Model, load
 from tasks.artefacts import load_arrays, new_folder, read_json
+from tasks.learning_pictures import draw_both_kls, draw_replay
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.point_pictures import draw_densities
+from tasks.points_settings import PointsSettings
 from tasks.scores import beside, row, write_scores
+from tasks.second_opinion import second_opinion
 from tasks.settings import EvaluatePointsInputs
 
-REVISION = 1
+REVISION = 2
 
 GAUSSIAN = "Gaussian with the data's mean and covariance"
+FOCUSED = "Gaussian nearest in KL(model, data)"
+STARTS = 8  # centres of the data's mixture that the search for it starts from
 DATA = "training points"
 
 Rows = list[dict[str, Any]]
@@ -32,6 +41,7 @@ class Found(NamedTuple):
     Attributes:
         judged: by quadrature.
         gaussian: log density of the Gaussian with the data's moments on the grid, normalised.
+        focused: the same of the Gaussian nearest in KL(model, data).
         where: the grid.
         c: the learned log Z, None where none is learned.
         reference: log Z of the reference alone, None where it is uniform.
@@ -39,6 +49,7 @@ class Found(NamedTuple):
 
     judged: Judged
     gaussian: Tensor
+    focused: Tensor
     where: Grid
     c: float | None
     reference: float | None
@@ -53,23 +64,19 @@ def run(
     draws = load_arrays(paths.samples(name) / "samples.npz")["points"]
     real, train = (load_arrays(data / f"{of}.npz")["x"] for of in (held, "train"))
     asked = inputs.evaluate.quadrature
-    learner = load(paths.model(name, inputs.final)).learner
-    found = look(learner, truth, grid(asked.half, asked.cells))
-    monitor.progress(1, 2, "densities")
+    model = load(paths.model(name, inputs.final))
+    found = look(model.learner, truth, grid(asked.half, asked.cells))
+    monitor.progress(1, 3, "densities")
+    seen = watched(model, torch.from_numpy(train), inputs, found.where)
+    monitor.progress(2, 3, "learning, watched")
     metrics, compared = of_densities(found)
+    metrics += second_opinion(model.learner, found.c, inputs.seed)
     near = of_samples(draws, real, train, held, inputs.seed)
     with new_folder(paths.results(name) / "evaluate") as folder:
-        square = (asked.cells, asked.cells)
-        log_data, log_model = found.judged.log_data, found.judged.log_model
-        draw_densities(
-            log_data.reshape(square).numpy(),
-            log_model.reshape(square).numpy(),
-            draws[0],
-            asked.half,
-            folder / "densities.png",
-        )
-    monitor.progress(2, 2, "samples")
-    monitor.note(pictures=[str(paths.results(name) / "evaluate" / "densities.png")])
+        picture(found, draws[0], seen, inputs.evaluate, folder)
+    monitor.progress(3, 3, "samples")
+    shown = sorted((paths.results(name) / "evaluate").glob("*.png"))
+    monitor.note(pictures=[str(path) for path in shown])
     write_scores(
         paths.results(name) / "metrics.json",
         name,
@@ -79,6 +86,31 @@ def run(
     )
 
 
+def watched(model: Model, train: Tensor, inputs: EvaluatePointsInputs, where: Grid) -> list[Seen]:
+    """Let a new learner with the model's settings learn, and return the updates to picture."""
+    asked = inputs.evaluate.replay
+    if asked is None:
+        return []
+    torch.manual_seed(inputs.seed)  # the networks' first parameters
+    learner = learner_class(model.about["learner"])(model.learner.settings)
+    seed, points = inputs.seed, where.points
+    return replay(learner, train, asked.shown, batch=asked.batch, seed=seed, points=points)
+
+
+def picture(
+    found: Found, samples: np.ndarray, seen: list[Seen], asked: PointsSettings, folder: Path
+) -> None:
+    """Draw the densities, both directions of KL, and learning where it was watched."""
+    side, half = found.where.side, found.where.half
+    log_data, log_model = found.judged.log_data, found.judged.log_model
+    square = [each.reshape(side, side).numpy() for each in (log_data, log_model)]
+    draw_densities(square[0], square[1], samples, half, folder / "densities.png")
+    fitted = {"least KL(data, Gaussian)": found.gaussian, "least KL(Gaussian, data)": found.focused}
+    draw_both_kls(log_data, fitted, side, half, folder / "both_kls.png")
+    if asked.replay is not None:
+        draw_replay(seen, side, half, asked.replay.chains, folder / "mode_shifting.png")
+
+
 def look(learner: Any, truth: Mixture, where: Grid) -> Found:
     """Sum the densities over the grid."""
     judged = judge(learner.score, truth.log_density, where)
@@ -86,47 +118,42 @@ def look(learner: Any, truth: Mixture, where: Grid) -> Found:
     flat = None if sd is None else values(tilt(lambda x: torch.zeros(len(x)), sd), where)
     return Found(
         judged,
-        gaussian(judged.log_data, where),
+        covering(judged.log_data, where),
+        focusing(judged.log_data, where, spread_out(truth.centres), truth.sd),
         where,
         None if c is None else float(c.detach()),
         None if flat is None else log_z(flat, where),
     )
 
 
-def gaussian(log_p: Tensor, where: Grid) -> Tensor:
-    """Return the Gaussian nearest in KL(p, .) to a density on the grid: that of p's moments.
-
-    Args:
-        log_p: (count^2,), normalised.
-
-    Returns:
-        Its log density on the grid, (count^2,), normalised there.
-    """
-    mass, x = (log_p + where.log_cell).exp(), where.points.double()
-    centred = x - mass @ x
-    covariance = (mass[:, None] * centred).T @ centred
-    squares = (centred * torch.linalg.solve(covariance, centred.T).T).sum(1)
-    return normalised(-squares / 2, where)
+def spread_out(centres: Tensor) -> Tensor:
+    """Return STARTS of the centres, (M, 2), or all of fewer, at equal distances in their order."""
+    rows = np.linspace(0, len(centres), min(STARTS, len(centres)), endpoint=False)
+    return centres[rows.astype(int)]
 
 
 def of_densities(found: Found) -> tuple[Rows, Rows]:
     """Return the rows of both divergences, of log Z and of the rim, and of their rivals."""
     judged, where = found.judged, found.where
+    data = judged.log_data
+    rivals = {GAUSSIAN: found.gaussian, FOCUSED: found.focused}
+    forward = {of: kl(data, log_q, where) for of, log_q in rivals.items()}
+    backward = {of: kl(log_q, data, where) for of, log_q in rivals.items()}
     pairs = {
         "kl_data_model": (
             judged.kl_data_model,
-            kl(judged.log_data, found.gaussian, where),
+            forward,
             "KL(data, model) in nats: large where the model misses data; what maximum likelihood "
             "descends.",
         ),
         "kl_model_data": (
             judged.kl_model_data,
-            kl(found.gaussian, judged.log_data, where),
+            backward,
             "KL(model, data) in nats: large where the model has mass and there are no data.",
         ),
     }
-    metrics = [figure(m, value, top, about, where) for m, (value, top, about) in pairs.items()]
-    compared = [beside(m, GAUSSIAN, top) for m, (_, top, _) in pairs.items()]
+    metrics = [figure(m, v, tops[GAUSSIAN], about, where) for m, (v, tops, about) in pairs.items()]
+    compared = [beside(m, of, top) for m, (_, tops, _) in pairs.items() for of, top in tops.items()]
     if found.c is not None:
         top = None if found.reference is None else abs(found.reference - judged.log_z)
         about = (

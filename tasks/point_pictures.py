@@ -14,15 +14,16 @@ REACH = 2.0  # nats at the ends of the colours of a difference
 
 
 @contextmanager
-def panels(path: Path, titles: Sequence[str], half: float) -> Iterator[list[Any]]:
-    """Yield a square panel a title, over [-half, half]^2, side by side; then write them."""
+def panels(path: Path, titles: Sequence[str], half: float, rows: int = 1) -> Iterator[list[Any]]:
+    """Yield a square panel a title, over [-half, half]^2, side by side in rows; then write them."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        figure = Figure(figsize=(SIDE * len(titles), SIDE + 0.3), layout="constrained")
-        axes = list(figure.subplots(1, len(titles), squeeze=False)[0])
+        columns = len(titles) // rows
+        figure = Figure(figsize=(SIDE * columns, (SIDE + 0.3) * rows), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for place, title in zip(axes, titles, strict=True):
             place.set_title(title, size=10)
             place.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")

@@ -18,6 +18,25 @@ class QuadratureSettings(Settings):
     cells: int = Field(ge=2, description="cells along a side; each smaller than any structure")
 
 
+class ReplaySettings(Settings):
+    """Learning done again, briefly, to be watched."""
+
+    shown: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, description="updates pictured, in order; the last ends it"
+    )
+    batch: int = Field(ge=2, description="data, and chains, of an update")
+    chains: int = Field(ge=1, description="chains whose way is drawn")
+
+    @model_validator(mode="after")
+    def in_order(self) -> "ReplaySettings":
+        """The updates are in order, and there are as many chains as are drawn."""
+        if sorted(set(self.shown)) != self.shown:
+            raise ValueError(f"shown is {self.shown}; give each update once, in order")
+        if self.chains > self.batch:
+            raise ValueError(f"chains is {self.chains}, of a batch of {self.batch}; give less")
+        return self
+
+
 class PointsSettings(Settings):
     """A model of points in the plane is held against the density they were drawn from."""
 
@@ -25,6 +44,11 @@ class PointsSettings(Settings):
         description="the held-out part: validation to choose settings, test to report"
     )
     quadrature: QuadratureSettings
+    replay: ReplaySettings | None = Field(
+        default=None,
+        exclude_if=lambda replay: replay is None,
+        description="mode seeking and mode shifting are pictured; of learners with chains",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -56,6 +80,26 @@ def point_shape(model: Any) -> tuple[int, ...] | None:
     """Return the shape of the points that a learner's settings are for, None for images."""
     shape = tuple(getattr(getattr(model, "network", None), "shape", ()))
     return shape if len(shape) == 1 else None
+
+
+def check_replay(evaluate: PointsSettings, model: Any) -> None:
+    """Refuse to watch chains where there are none while a model learns, or too few.
+
+    Raises:
+        ValueError: one sentence.
+    """
+    if evaluate.replay is None:
+        return
+    start = getattr(model, "start", None)
+    if start is None:
+        raise ValueError(
+            "evaluate.replay is given, and the learner has no chains while it learns: leave it out"
+        )
+    most = getattr(start, "chains", evaluate.replay.batch)
+    if most < evaluate.replay.batch:
+        raise ValueError(
+            f"evaluate.replay.batch is {evaluate.replay.batch}; start.chains, {most}, is the most"
+        )
 
 
 def check_quadrature(stages: Any, evaluate: Any) -> None:

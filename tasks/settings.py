@@ -14,6 +14,7 @@ from pydantic import (
 from ebm.datasets import LOADERS, loader
 from ebm.fit import FitSettings
 from ebm.learn import learner_class, refusal
+from ebm.processes import check_division
 from ebm.settings import Settings
 from tasks.apply_settings import ApplySettings
 from tasks.classify_settings import ClassifySettings
@@ -23,6 +24,7 @@ from tasks.points_settings import (
     AnyEvaluateSettings,
     PointsSettings,
     check_quadrature,
+    check_replay,
     point_shape,
 )
 from tasks.refusals import SettingsError, located, pick, sentence, telling
@@ -88,8 +90,21 @@ class TrainSettings(Settings):
     """One training stage."""
 
     below: str | None = Field(description="training stage this one is learned over; null: none")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        exclude_if=lambda processes: processes == 1,
+        description="processes that learn together, a part of the batch each; the bits depend on "
+        "it; on a GPU each has one of its own",
+    )
     fit: FitSettings
     model: Any = Field(description="settings of the learner")
+
+    @model_validator(mode="after")
+    def check_processes(self) -> "TrainSettings":
+        """The processes share a batch equally."""
+        check_division(self.fit.batch, self.processes)
+        return self
 
 
 class SampleSettings(Settings):
@@ -167,9 +182,15 @@ class Experiment(Settings):
                     "it out"
                 )
         model = self.train[self.final].model
+        if self.apply.hopfield and getattr(model, "reference", None) is None:
+            raise ValueError(
+                "apply.hopfield is given, and reference is null; it needs a Gaussian reference"
+            )
         grids = getattr(model, "grids", None)
         if self.apply.inpaint and grids:
             self.apply.inpaint.check_size(grids[-1].size)
+        if self.apply.long_chains:
+            self.apply.long_chains.check_length(model.chain.steps, model.chain.sample_steps)
         shape = getattr(getattr(model, "network", None), "shape", (1, 1, 1))
         if len(shape) != 3:
             raise ValueError(f"apply is given, and x is of shape {shape}; it needs images")
@@ -186,6 +207,7 @@ class Experiment(Settings):
             raise ValueError(f"evaluate.quadrature is given, and x is {found}; it needs (2,)")
         if self.classify is not None:
             raise ValueError("classify is given, and x is a point; it needs images: leave it out")
+        check_replay(self.evaluate, self.train[self.final].model)
         return self
 
 

@@ -1,19 +1,34 @@
 """train: run a learner's stage over the data, and over the model below it."""
 
+from typing import Any, NamedTuple
+
 import torch
 
-from ebm.fit import Diverged, Progress, fit
+from ebm.fit import Diverged, Fitted, Progress, fit
 from ebm.learn import learner_class
 from ebm.model import load, save
+from ebm.processes import ALONE, Processes
 from tasks.artefacts import load_arrays, new_folder, write_text
 from tasks.broken import leave, table
-from tasks.device import pick_device
+from tasks.device import pick_device, started_outside
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.scratch import Scratch
 from tasks.settings import TrainInputs
+from tasks.temperatures import temperatures
 
 REVISION = 1
+
+
+class Job(NamedTuple):
+    """What a training stage is asked for; only process 0 needs a monitor."""
+
+    name: str
+    part: str
+    inputs: TrainInputs
+    paths: Paths
+    scratch: Scratch
+    monitor: Monitor | None
 
 
 def run(
@@ -25,34 +40,91 @@ def run(
     scratch: Scratch,
 ) -> None:
     """Write models/NAME/PART: model.json, model.pt and curves.csv."""
+    job = Job(name, part, inputs, paths, scratch, monitor)
     device = pick_device(inputs.device)
-    settings = inputs.train
-    data = torch.from_numpy(load_arrays(paths.prepared(inputs.dataset) / "train.npz")["x"])
-    below = load(paths.model(name, settings.below), device).learner if settings.below else None
-    torch.manual_seed(inputs.seed)  # the networks' first parameters
-    learner = learner_class(inputs.learner)(settings.model, below=below, device=device)
+    if inputs.train.processes == 1 and not started_outside():
+        learn(ALONE, device, job)
+    else:
+        monitor.note(**together(job, device))
+
+
+def follow(name: str, part: str, inputs: TrainInputs, paths: Paths, scratch: Scratch) -> None:
+    """Take part in `run` as one of the processes that torchrun started, not the first."""
+    job = Job(name, part, inputs, paths, scratch, None)
+    together(job, pick_device(inputs.device))
+
+
+def together(job: Job, device: str) -> dict[str, Any]:
+    """Learn in several processes; return the notes of process 0.
+
+    Raises:
+        ValueError: what starts them is not installed.
+    """
+    count = job.inputs.train.processes
+    try:
+        from tasks.distributed import launch
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"train.{job.part}.processes is {count}, which needs the package lightning-fabric "
+            f"({error}); install it, or set processes to 1"
+        ) from None
+    return launch(learn, job, count, device, job.inputs.threads)
+
+
+def learn(processes: Processes, device: str, job: Job) -> dict[str, Any]:
+    """Learn as one of the processes; process 0 tells, writes the model, and returns its notes."""
+    data = load_arrays(job.paths.prepared(job.inputs.dataset) / "train.npz")["x"]
+    learner = made(job, device)
+    monitor = job.monitor if processes.rank == 0 else None
 
     def report(progress: Progress) -> None:
-        monitor.figures(progress.step, progress.figures)
-        monitor.progress(progress.step, progress.steps, progress.verdict.name)
+        if monitor:
+            monitor.figures(progress.step, progress.figures)
+            monitor.progress(progress.step, progress.steps, progress.verdict.name)
 
     try:
         fitted = fit(
             learner,
-            data,
-            settings.fit,
-            seed=inputs.seed,
-            checkpoint=scratch.folder / "checkpoint.pt",
+            torch.from_numpy(data),
+            job.inputs.train.fit,
+            seed=job.inputs.seed,
+            checkpoint=job.scratch.folder / "checkpoint.pt",
             report=report,
+            processes=processes,
         )
     except Diverged as error:
+        if monitor is None:  # all diverged alike, and process 0 says so
+            return {}
         monitor.note(verdict="diverging", evidence=str(error), events=error.events)
-        error.args = (f"{error}; {leave(error, learner, name, part, inputs, paths)}",)
+        told = leave(error, learner, job.name, job.part, job.inputs, job.paths)
+        error.args = (f"{error}; {told}",)
         raise
+    finally:
+        if monitor:
+            monitor.flush()
+    if monitor is None:
+        return {}
+    monitor.note(temperature=temperatures(job.inputs.train.model))
     monitor.note(
         verdict=fitted.verdict.name, evidence=fitted.verdict.evidence, events=fitted.events
     )
-    with new_folder(paths.model(name, part)) as folder:
-        save(folder, inputs.learner, learner, fitted.networks)
+    write(job, learner, fitted)
+    return monitor.notes
+
+
+def made(job: Job, device: str) -> Any:
+    """Return the learner, freshly made, over the model below it."""
+    settings = job.inputs.train
+    below = (
+        load(job.paths.model(job.name, settings.below), device).learner if settings.below else None
+    )
+    torch.manual_seed(job.inputs.seed)  # the networks' first parameters
+    return learner_class(job.inputs.learner)(settings.model, below=below, device=device)
+
+
+def write(job: Job, learner: Any, fitted: Fitted) -> None:
+    """Write the trained model's folder."""
+    with new_folder(job.paths.model(job.name, job.part)) as folder:
+        save(folder, job.inputs.learner, learner, fitted.networks)
         write_text(folder / "curves.csv", table(fitted.curves))
-        write_text(folder / "fingerprint", scratch.fingerprint + "\n")
+        write_text(folder / "fingerprint", job.scratch.fingerprint + "\n")

@@ -123,6 +123,7 @@ class Multigrid:
     Attributes:
         networks: f_s by size of grid, and the histogram where nothing is below.
         optimisers: one a grid.
+        through, share: see `ebm.fit.Learner`.
 
     Raises:
         ValueError: the first grid is no larger multiple of the last one below.
@@ -157,6 +158,8 @@ class Multigrid:
             )
             for g in settings.grids
         }
+        self.through = {key: self.networks[key] for key in self.optimisers}
+        self.share = 1
         self.generator = torch.Generator(self.device)
 
     @property
@@ -196,8 +199,9 @@ class Multigrid:
             if grid.size not in learned:
                 continue
             data = shrink(batch, grid.size)
-            f_data = network(self.blur(data, grid))
-            f_samples = network(x)
+            through = self.through[str(grid.size)]
+            f_data = through(self.blur(data, grid))
+            f_samples = through(x)
             self.descend(grid, contrast(f_data, f_samples, grid.decay))
             for name, value in {
                 "f_data": f_data.mean(),

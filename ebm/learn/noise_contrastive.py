@@ -59,6 +59,10 @@ class LogZ(nn.Module):
         super().__init__()
         self.c = nn.Parameter(torch.zeros(()))
 
+    def forward(self) -> Tensor:
+        """Return c, (); a copy, since what wraps a module marks what it returns."""
+        return self.c.clone()
+
 
 def contrastive_loss(data: Tensor, noise: Tensor, ratio: int) -> Tensor:
     """Return L, (), of the log odds l on data, (N,), and on noise, (ratio N,).
@@ -101,6 +105,7 @@ class NoiseContrastive:
     Attributes:
         networks: f, log_z and the fitted noise.
         optimisers: one of f and one of log_z.
+        through, share: see `ebm.fit.Learner`.
 
     Raises:
         ValueError: below is given.
@@ -133,6 +138,8 @@ class NoiseContrastive:
                 betas=(settings.optimiser.momentum, 0.999),
             ),
         }
+        self.through = {key: self.networks[key] for key in self.optimisers}
+        self.share = 1
         self.generator = torch.Generator(self.device)
 
     @property
@@ -196,8 +203,8 @@ class NoiseContrastive:
         data = batch.add(e, alpha=self.settings.data_noise)
         noise = self.draw(self.settings.ratio * len(data))
         both = torch.cat([data, noise])
-        f = self.unnormalised(both)
-        odds = f - self.c - self.noise.log_density(both.flatten(1))
+        f = tilt(self.through["f"], self.settings.reference)(both)
+        odds = f - self.through["log_z"]() - self.noise.log_density(both.flatten(1))
         odds = odds - math.log(self.settings.ratio)
         sizes = [len(data), len(noise)]
         of_data, of_noise = odds.split(sizes)

@@ -9,11 +9,13 @@ import pytest
 import torch
 import yaml
 
-from ebm.metrics.quadrature import grid, kl, normalised, rim_mass
+from ebm.datasets.densities import DENSITIES, density
+from ebm.learn.replay import Seen
 from tasks import sample
 from tasks.__main__ import main
 from tasks.artefacts import load_arrays, read_json
-from tasks.evaluate_points import gaussian
+from tasks.evaluate_points import STARTS, spread_out
+from tasks.learning_pictures import draw_both_kls, draw_replay
 from tasks.paths import Paths
 from tasks.point_pictures import draw_chains, draw_densities, draw_samples
 from tasks.refusals import SettingsError
@@ -21,7 +23,7 @@ from tasks.report import render
 from tasks.settings import inputs, read, validate
 
 ROOT = Path(__file__).parents[2]
-NCE, ML = "contrast-2d-nce", "contrast-2d-persistent"
+NCE, ML = "contrast-2d-rings-nce", "contrast-2d-rings-persistent"
 
 
 def tiny() -> dict[str, Any]:
@@ -39,6 +41,8 @@ def tiny() -> dict[str, Any]:
         stage["model"]["chain"].update(steps=2, sample_steps=4)
         experiment["sample"] = {"count": 30, "draws": 2, "keep": 2, "shown": 7}
         experiment["evaluate"]["quadrature"] = {"half": 3.0, "cells": 80}
+        if "replay" in experiment["evaluate"]:
+            experiment["evaluate"]["replay"] = {"shown": [1, 3], "batch": 20, "chains": 5}
     return params
 
 
@@ -81,6 +85,14 @@ def test_points_go_from_prepare_to_report(plane: Paths, name: str) -> None:
     assert '<section id="densities">' in page and "KL(data, model)" in page
     assert '<section id="chains">' not in page and '<section id="copies">' not in page
     assert "25 samples" not in page and "6400 cells" in page
+    drawn = {path.stem for path in (plane.results(name) / "evaluate").glob("*.png")}
+    watched = {"mode_shifting"} if name == ML else set()
+    assert drawn == {"densities", "both_kls"} | watched
+    assert page.count('<figure class="plane">') == len(drawn) + 1
+    assert ("Mode seeking" in page) == (name == ML) and "Covering" in page
+    compared = read_json(plane.results(name) / "metrics.json")["compared"]
+    rivals = [r["value"] for r in compared if r["metric"] == "kl_model_data"]
+    assert rivals[1] < rivals[0]
     missing = page.partition("What is missing")[2].partition("</section>")[0]
     assert "chains" not in missing and "samples" not in missing
 
@@ -92,20 +104,11 @@ def test_samples_beyond_one_are_kept_as_they_are() -> None:
     assert sample.key(2, x) == "points" and sample.key(2, x[None, None]) == "grid_2"
 
 
-def test_gaussian_of_the_data_moments_is_the_one_nearest_to_the_data() -> None:
-    """Of an own Gaussian it is that one; of two modes no other Gaussian is nearer."""
-    where = grid(6.0, 120)
-    x = where.points.double()
-    one = normalised(-((x - 0.5) ** 2 @ torch.tensor([0.5, 2.0]).double()), where)
-    assert kl(one, gaussian(one, where), where) == pytest.approx(0, abs=1e-5)
-    shift = torch.tensor([1.5, 0.0])
-    two = torch.logaddexp(-((x - shift) ** 2).sum(1) / 2, -((x + shift) ** 2).sum(1) / 2)
-    two = normalised(two, where)
-    nearest = kl(two, gaussian(two, where), where)
-    for scale in (0.8, 1.25):
-        other = normalised(-(x.square() @ (scale / torch.tensor([6.5, 2.0]).double())), where)
-        assert nearest < kl(two, other, where)
-    assert rim_mass(gaussian(two, where), where) < 0.01
+def test_search_for_the_nearest_gaussian_starts_all_over_the_data() -> None:
+    few, many = torch.arange(6.0).reshape(3, 2), torch.arange(40.0).reshape(20, 2)
+    assert torch.equal(spread_out(few), few)
+    assert spread_out(many)[:, 0].tolist() == [0, 4, 10, 14, 20, 24, 30, 34]
+    assert len(spread_out(many)) == STARTS
 
 
 def test_pictures_have_the_same_bytes_each_time(tmp_path: Path) -> None:
@@ -115,7 +118,13 @@ def test_pictures_have_the_same_bytes_each_time(tmp_path: Path) -> None:
         draw_samples(points[0], tmp_path / f"samples-{round_}.png")
         draw_chains(points, 5, tmp_path / f"chains-{round_}.png")
         draw_densities(log_p, -log_p, points[0], 2.0, tmp_path / f"densities-{round_}.png")
-    for kind in ("samples", "chains", "densities"):
+        flat = torch.from_numpy(log_p).flatten()
+        fitted = {"one": flat, "other": -flat}
+        draw_both_kls(flat, fitted, 9, 2.0, tmp_path / f"kls-{round_}.png")
+        path = torch.from_numpy(points)
+        seen = [Seen(n, path, path[0], flat, -flat, 0.5, 0.1, -0.1) for n in (1, 20)]
+        draw_replay(seen, 9, 2.0, 5, tmp_path / f"shifting-{round_}.png")
+    for kind in ("samples", "chains", "densities", "kls", "shifting"):
         first, second = ((tmp_path / f"{kind}-{r}.png").read_bytes() for r in "ab")
         assert first == second and len(first) > 1000
 
@@ -126,10 +135,10 @@ def test_points_are_evaluated_with_their_model_and_images_without() -> None:
     assert not hasattr(inputs(params, "evaluate", "multigrid-digits"), "final")
 
 
-def refused(**changes: Any) -> str:
+def refused(of: str = NCE, **changes: Any) -> str:
     content = tiny()
     for key, value in changes.items():
-        place: Any = content["experiments"][NCE]
+        place: Any = content["experiments"][of]
         *path, last = key.split("__")
         for step in path:
             place = place[step]
@@ -140,7 +149,7 @@ def refused(**changes: Any) -> str:
     with pytest.raises(SettingsError) as caught:
         validate(content)
     text = str(caught.value)
-    assert "\n" not in text and f"experiments.{NCE}" in text
+    assert "\n" not in text and f"experiments.{of}" in text
     return text
 
 
@@ -155,6 +164,32 @@ def test_wrong_settings_of_points_are_refused_in_one_sentence() -> None:
     assert "x is an image; it needs (2,)" in refused(train__learn__model__network=convnet)
     cube = {"kind": "mlp", "dim": 3, "widths": [4], "scale": 1.0}
     assert "x is of shape (3,); it needs (2,)" in refused(train__learn__model__network=cube)
+
+
+def test_replay_that_cannot_be_is_refused_in_one_sentence() -> None:
+    asked = {"shown": [1, 5], "batch": 20, "chains": 5}
+    assert "the learner has no chains while it learns" in refused(evaluate__replay=asked)
+    assert "give each update once, in order" in refused(ML, evaluate__replay__shown=[5, 1])
+    assert "chains is 21, of a batch of 20" in refused(ML, evaluate__replay__chains=21)
+    assert "start.chains, 400, is the most" in refused(ML, evaluate__replay__batch=401)
+    assert "evaluate.replay.shown.0 is 0" in refused(ML, evaluate__replay__shown=[0])
+
+
+def test_suite_has_every_learner_on_every_density_and_they_differ_in_nothing_else() -> None:
+    """But for the step, which goes with the width of the finest structure."""
+    experiments = yaml.safe_load((ROOT / "params.yaml").read_text())["experiments"]
+    suite = {name: e for name, e in experiments.items() if name.startswith("contrast-2d-")}
+    learners, densities = ["nce", "persistent", "cd", "shortrun"], list(DENSITIES)
+    assert set(suite) == {f"contrast-2d-{d}-{way}" for d in densities for way in learners}
+    for way in learners:
+        same = []
+        for of in densities:
+            experiment = suite[f"contrast-2d-{of}-{way}"]
+            assert experiment.pop("dataset") == f"densities-{of}" and experiment.pop("about")
+            chain = experiment["train"]["learn"]["model"]["chain"]
+            assert 0.2 < chain.pop("step_size") / density(of).sd ** 2 < 0.35
+            same.append(experiment)
+        assert all(each == same[0] for each in same)
 
 
 def test_data_of_one_kind_and_learner_of_another_are_refused_in_one_sentence() -> None:

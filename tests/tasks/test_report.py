@@ -411,3 +411,19 @@ def test_each_picture_belongs_to_the_application_that_its_name_begins_with():
     found = [applied.owner(name) for name in names]
     assert found == [None, None, "interpolate", "long_chains", None]
     assert applied.caption("reconstruct_fashion").startswith("A column an image of fashion")
+
+
+def test_regime_stands_beside_the_judges_word(full):
+    assert "<dt>Regime</dt>" not in page_of(full)
+    told = {"name": "not synthesising", "evidence": "samples, by 20 steps, are unlike any data"}
+    write_json(full.results(NAME) / "apply.json", {**filled_in(), "regime": told})
+    page = page_of(full)
+    assert '<div class="regime-not-synthesising"><dt>Regime</dt><dd>not synthesising</dd>' in page
+    assert told["evidence"] in page
+    assert page.index("<dt>Judge</dt>") < page.index("<dt>Regime</dt>") < page.index("<main>")
+
+
+def test_temperature_of_each_chain_and_the_value_function_are_named(full):
+    page = page_of(full)
+    assert re.search(r"<code>joint</code> grid 8 <b>0\.0001</b>", page)
+    assert "value function V = mean f(data) - mean f(samples)" in page

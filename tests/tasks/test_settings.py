@@ -229,6 +229,10 @@ SHORT = "experiments.shortrun-mnist"
             },
             r"apply is given, and x is of shape \(2,\); it needs images",
         ),
+        (
+            {f"{SHORT}.apply": {"hopfield": {"chains": 4, "steps": 9}}},
+            "apply.hopfield is given, and reference is null; it needs a Gaussian reference",
+        ),
     ],
 )
 def test_application_that_cannot_be_is_refused_by_the_settings(
