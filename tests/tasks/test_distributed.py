@@ -82,7 +82,7 @@ def at(project, monkeypatch):
     params = yaml.safe_load((project / "params.yaml").read_text())
     stage = params["experiments"]["tiny"]["train"]["joint"]
     stage["processes"] = 2
-    stage["fit"].update(updates=40, check_every=5, checkpoint_every=5)
+    stage["fit"].update(updates=30, check_every=5, checkpoint_every=5)
     (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     assert main(["prepare", "digits"]) == 0
     return project
