@@ -213,7 +213,7 @@ def test_figures_of_a_run_that_fails_are_kept(at: Path, capsys: pytest.CaptureFi
         "diverged at iteration" in told and "see .work/broken/tiny/joint/post-mortem.html" in told
     )
     page = (at / ".work" / "broken" / "tiny" / "joint" / "post-mortem.html").read_text()
-    assert "This run diverged" in page and "At the break" in page
+    assert "This run diverged" in page and "Samples at the break" in page
     assert (at / ".work" / "broken" / "tiny" / "joint.csv").read_text().startswith("step,")
     assert not list((at / ".work" / "live").rglob("*.json"))
 
