@@ -108,8 +108,9 @@ def test_a_failed_stage_says_why_restores_its_outputs_and_stops_those_after(trai
     edit(
         Path("tasks/train.py"),
         lambda text: text.replace(
-            "    settings = inputs.train\n",
-            "    settings = inputs.train\n    if part == 'grid-4': raise ValueError('no luck')\n",
+            "    job = Job(name, part, inputs, paths, scratch, monitor)\n",
+            "    job = Job(name, part, inputs, paths, scratch, monitor)\n"
+            "    if part == 'grid-4': raise ValueError('no luck')\n",
         ),
     )
     outcome: list[Outcome] = []

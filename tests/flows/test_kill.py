@@ -57,12 +57,12 @@ def paused(step: int) -> Iterator[None]:
     edit(
         Path("tasks/train.py"),
         lambda text: text.replace(
-            "        monitor.figures(progress.step",
+            "    def report(progress: Progress) -> None:\n",
+            "    def report(progress: Progress) -> None:\n"
             f"        if progress.step == {step}:\n"
             "            from pathlib import Path; import time\n"
             "            while Path('.work/pause').exists():\n"
-            "                Path('.work/paused').touch(); time.sleep(0.05)\n"
-            "        monitor.figures(progress.step",
+            "                Path('.work/paused').touch(); time.sleep(0.05)\n",
         ),
     )
     Path(".work/pause").touch()
