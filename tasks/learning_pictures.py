@@ -47,7 +47,10 @@ def draw_ways(axes: Any, one: Seen, side: int, half: float, chains: int) -> None
 
 
 def draw_change(axes: Any, one: Seen, side: int, half: float) -> None:
-    """Draw what is added to f where exp(f) q is no less than exp(-DEPTH) of its highest, with some data and some of the chains' ends."""
+    """Draw what is added to f, with some data and some of the chains' ends.
+
+    It is left out where exp(f) q is less than exp(-DEPTH) of its highest.
+    """
     log_p, rise = on_grid(one.before, side), on_grid(one.rise, side)
     seen = log_p > log_p.max() - DEPTH
     inside = np.abs(on_axis(side, half)) < axes.get_xlim()[1]
