@@ -10,11 +10,13 @@ from torch import Tensor
 
 from benchmarks.contenders import (
     BARE,
+    GRAPHED,
     HERE,
     LOOPS,
     OURS,
     SEEDED,
     Contender,
+    graphed,
     ours,
     seconds,
     torchebm,
@@ -45,7 +47,7 @@ class Entry(NamedTuple):
 
 def entries(load: Workload, device: str, peers: Path, kit: Ebmkit | None) -> list[Entry]:
     """Return every contender that is installed, in every layout."""
-    contenders = dict(HERE)
+    contenders = {**HERE, GRAPHED: graphed} if device == "cuda" else dict(HERE)
     if version("torchebm", peers):
         contenders["torchebm"] = torchebm
     found: list[Entry] = []

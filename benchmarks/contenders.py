@@ -24,7 +24,7 @@ def bare(work: Work) -> Tensor:
     return work.x
 
 
-def ours(work: Work, seeded: bool = False) -> Tensor:
+def ours(work: Work, seeded: bool = False, graph: bool = False) -> Tensor:
     """The sampler of every system, with one generator or one seed a chain."""
     from ebm.energy import frozen
     from ebm.samplers.langevin import langevin
@@ -38,6 +38,7 @@ def ours(work: Work, seeded: bool = False) -> Tensor:
             steps=work.steps,
             step_size=work.step_size,
             noise=work.noise,
+            graph=graph,
             **source,  # type: ignore[arg-type]
         )[0]
 
@@ -45,6 +46,11 @@ def ours(work: Work, seeded: bool = False) -> Tensor:
 def seeded(work: Work) -> Tensor:
     """As `ours`, one seed a chain."""
     return ours(work, seeded=True)
+
+
+def graphed(work: Work) -> Tensor:
+    """As `ours`, each step replayed as a CUDA graph; on a GPU alone."""
+    return ours(work, graph=True)
 
 
 def backward(work: Work) -> Tensor:
@@ -112,6 +118,7 @@ def ebmkit(work: Work) -> Tensor:
 
 
 OURS, SEEDED, BARE = "ours", "ours, a seed a chain", "bare"
+GRAPHED = "ours, as a CUDA graph"
 LOOPS: dict[str, Contender] = {
     "loop: backward, parameters not frozen": backward,
     "loop: grad, graph retained": retain,

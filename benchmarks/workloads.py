@@ -72,6 +72,9 @@ class Flat(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).flatten()
 
+    def in_turn(self) -> list[nn.Module]:
+        return [*self, nn.Flatten(0)]
+
 
 class PointNet(nn.Module):
     """f of a cloud (N, M, 3): the same layers at every point, the greatest and the mean, a head."""

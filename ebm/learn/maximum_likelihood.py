@@ -79,6 +79,11 @@ class MaximumLikelihoodSettings(Settings):
                 "learned is 'head' and spectral is True; the layers that would be normalised are "
                 "not learned: leave spectral out"
             )
+        if self.spectral and self.chain.precision != "float32":
+            raise ValueError(
+                f"spectral is True and chain.precision is {self.chain.precision!r}, which would "
+                "round the singular values; give 'float32' or leave spectral out"
+            )
         return self
 
     @property

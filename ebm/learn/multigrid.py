@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ebm.energy import contrast, frozen
+from ebm.energy import Precision, contrast, frozen, in_precision
 from ebm.networks.convnet import ConvNet
 from ebm.samplers.langevin import Record, langevin
 from ebm.samplers.noise import Noise, spawn
@@ -57,6 +57,11 @@ class Grid(Settings):
     rate: float = Field(gt=0, description="Adam's learning rate")
     momentum: float = Field(ge=0, lt=1, description="Adam's beta1")
     decay: float = Field(ge=0, description="weight of the squared energies in the loss")
+    precision: Precision = Field(
+        default="float32",
+        exclude_if=lambda precision: precision == "float32",
+        description="of f's products in chains of learning; all else, and samples, are float32",
+    )
 
 
 class MultigridSettings(Settings):
@@ -154,7 +159,10 @@ class Multigrid:
         self.networks.to(self.device)
         self.optimisers = {
             str(g.size): torch.optim.Adam(
-                self.networks[str(g.size)].parameters(), lr=g.rate, betas=(g.momentum, 0.999)
+                self.networks[str(g.size)].parameters(),
+                lr=g.rate,
+                betas=(g.momentum, 0.999),
+                fused=self.device.type == "cuda" or None,  # None leaves it to torch
             )
             for g in settings.grids
         }
@@ -259,7 +267,7 @@ class Multigrid:
             x = torch.where(held, image, x)
         with frozen(network):
             return langevin(
-                network,
+                in_precision(network, grid.precision) if seeds is None else network,
                 x,
                 steps=grid.steps,
                 step_size=pace * grid.step_size,

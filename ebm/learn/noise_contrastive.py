@@ -136,6 +136,7 @@ class NoiseContrastive:
                 self.networks["log_z"].parameters(),
                 lr=settings.rate_log_z,
                 betas=(settings.optimiser.momentum, 0.999),
+                fused=self.device.type == "cuda" or None,  # None leaves it to torch
             ),
         }
         self.through = {key: self.networks[key] for key in self.optimisers}

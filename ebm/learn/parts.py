@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ebm.energy import LogDensity, frozen
+from ebm.energy import LogDensity, Precision, frozen, in_precision
 from ebm.samplers.langevin import Record, langevin
 from ebm.settings import Settings
 
@@ -37,6 +37,11 @@ class ChainSettings(Settings):
     clip: float | None = Field(
         default=None, gt=0, exclude_if=missing, description="limit of a component of the gradient"
     )
+    precision: Precision = Field(
+        default="float32",
+        exclude_if=lambda precision: precision == "float32",
+        description="of f's products in chains of learning; all else, and samples, are float32",
+    )
 
     @model_validator(mode="after")
     def one_noise(self) -> "ChainSettings":
@@ -57,9 +62,12 @@ class ChainSettings(Settings):
         generator: torch.Generator | None = None,
         keep: int = 0,
     ) -> tuple[Tensor, Record]:
-        """Run chains from x: (N, ...), by seeds or by a generator."""
+        """Run chains from x: (N, ...), by seeds or by a generator, as learning does.
+
+        With seeds f is computed in float32, since rounding would differ with the batch.
+        """
         return langevin(
-            log_density,
+            in_precision(log_density, self.precision) if seeds is None else log_density,
             x,
             steps=steps,
             step_size=self.step_size,
@@ -86,11 +94,16 @@ class OptimiserSettings(Settings):
     momentum: float = Field(ge=0, lt=1, description="Adam's beta1, or SGD's momentum")
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Return the optimiser of those of a network's parameters that are learned."""
+        """Return the optimiser of those of a network's parameters that are learned.
+
+        On a GPU one kernel updates them all, if they are there by now.
+        """
         parameters = [p for p in network.parameters() if p.requires_grad]
+        fused = all(p.is_cuda for p in parameters) or None  # None leaves it to torch
         if self.kind == "adam":
-            return torch.optim.Adam(parameters, lr=self.rate, betas=(self.momentum, 0.999))
-        return torch.optim.SGD(parameters, lr=self.rate, momentum=self.momentum)
+            betas = (self.momentum, 0.999)
+            return torch.optim.Adam(parameters, lr=self.rate, betas=betas, fused=fused)
+        return torch.optim.SGD(parameters, lr=self.rate, momentum=self.momentum, fused=fused)
 
 
 def spectral(network: nn.Module) -> nn.Module:

@@ -90,6 +90,10 @@ class ConvNet(nn.Module):
         """Return f(x), (N,), of x: (N, C, H, W) in [-1, 1]."""
         return self.head(self.top(self.body(x))).squeeze(1)
 
+    def in_turn(self) -> list[nn.Module]:
+        """Return the layers that `forward` is in turn."""
+        return [self.body, self.top, self.head, nn.Flatten(0)]
+
 
 def draw(layer: nn.Conv2d) -> None:
     """Draw a convolution's weights; under spectral normalisation those that it divides.

@@ -45,3 +45,8 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), (N,), of x: (N, dim)."""
         return self.head(self.features(x)).squeeze(1)
+
+    def in_turn(self) -> list[nn.Module | float]:
+        """Return the layers that `forward` is in turn; x is multiplied by a number first."""
+        first = [] if self.scale == 1 else [float(self.scale)]
+        return [*first, self.body, self.head, nn.Flatten(0)]

@@ -1,6 +1,7 @@
 """Langevin dynamics: one step and one loop for every system."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -8,7 +9,9 @@ from torch import Tensor
 
 from ebm.energy import LogDensity
 from ebm.samplers.checks import check, check_positive, check_value
+from ebm.samplers.graphed import Step, graphed
 from ebm.samplers.noise import Noise
+from ebm.samplers.straight import Slope, straight
 
 REVISION = 1
 
@@ -58,7 +61,7 @@ def noise_scale(
     return noise, noise**2 / step_size
 
 
-def langevin(
+def langevin(  # noqa: PLR0913
     log_density: LogDensity,
     x: Tensor,
     *,
@@ -72,6 +75,7 @@ def langevin(
     bounds: tuple[float, float] | None = None,
     clip: float | None = None,
     keep: int = 0,
+    graph: bool = False,
 ) -> tuple[Tensor, Record]:
     """Run Langevin chains in parallel.
 
@@ -91,6 +95,8 @@ def langevin(
         bounds: (low, high); the state is clamped to them after each step.
         clip: the largest absolute value of a component of the gradient.
         keep: keep the state every `keep` steps in the record's path; 0 keeps none.
+        graph: replay each step as a CUDA graph, where x is on a GPU and log_density a frozen
+            module (ebm/samplers/graphed.py); elsewhere nothing changes.
 
     Returns:
         The end state, (N, ...), detached, and the record.
@@ -107,26 +113,62 @@ def langevin(
     start, x = x.detach(), x.detach().clone()
     strength = torch.zeros((), device=x.device)
     path = [start] if keep else []
+    move = Move(step_size, scale, bounds, clip)
+    advance: Step = partial(take_step, move, slope_of(log_density, x))
+    if graph:
+        advance, x, strength = graphed(advance, log_density, move, x, strength)
     for step in range(steps):
-        value, gradient = value_and_grad(log_density, x)
+        value = advance(x, source.next() if scale else None, strength)
         if not step:
             check_value(value, x)
-        strength += torch.linalg.vector_norm(gradient.flatten(1), dim=1).mean()
-        if clip is not None:
-            gradient.clamp_(-clip, clip)
-        x.add_(gradient, alpha=step_size / 2)
-        if scale:
-            x.add_(source.next(), alpha=scale)
-        if bounds is not None:
-            x.clamp_(*bounds)
         if held is not None:
-            x = torch.where(held, start, x)
+            torch.where(held, start, x, out=x)
         if keep and (step + 1) % keep == 0:
             path.append(x.clone())
     if steps:
         strength = strength.masked_fill(value.isnan().any(), torch.nan)
     movement = (x - start).flatten(1).square().mean(1).sqrt().mean()
-    return x, Record(strength / max(steps, 1), movement, implied, path)
+    end = x.clone() if graph else x  # a graph's x is used again
+    return end, Record(strength / max(steps, 1), movement, implied, path)
+
+
+class Move(NamedTuple):
+    """How far a step goes; as the arguments of `langevin`, with the noise's own deviation."""
+
+    step_size: float
+    scale: float
+    bounds: tuple[float, float] | None
+    clip: float | None
+
+
+def take_step(
+    move: Move, slope: Slope, x: Tensor, noise: Tensor | None, strength: Tensor
+) -> Tensor:
+    """Move x: (N, ...) by one step, in place; return log_density of x before it, (N,).
+
+    Args:
+        move: how far.
+        slope: maps x to log_density of it, (N,), and the gradient, (N, ...), a tensor of its own.
+        x: the state.
+        noise: standard normal, shaped like x; None where there is none.
+        strength: (), to which the mean norm of the gradient is added.
+    """
+    step_size, scale, bounds, clip = move
+    value, gradient = slope(x)
+    strength += torch.linalg.vector_norm(gradient.flatten(1), dim=1).mean()
+    if clip is not None:
+        gradient.clamp_(-clip, clip)
+    x.add_(gradient, alpha=step_size / 2)
+    if noise is not None:
+        x.add_(noise, alpha=scale)
+    if bounds is not None:
+        x.clamp_(*bounds)
+    return value
+
+
+def slope_of(log_density: LogDensity, x: Tensor) -> Slope:
+    """Return x -> `value_and_grad` of it, by the shortest way to the same bits, for x like this."""
+    return straight(log_density, x) or partial(value_and_grad, log_density)
 
 
 def value_and_grad(log_density: LogDensity, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from ebm.energy import LogDensity
-from ebm.samplers.langevin import value_and_grad
+from ebm.samplers.langevin import slope_of
 from ebm.samplers.noise import Noise, spawn
+from ebm.samplers.straight import Slope
 
 REVISION = 1
 
@@ -65,10 +66,12 @@ class Target:
 
     def __init__(self, log_density: LogDensity, held: Tensor | None) -> None:
         self.log_density, self.held = log_density, held
+        self.slope: Slope | None = None
 
     def at(self, x: Tensor) -> State:
-        """Return the state at x: (N, ...)."""
-        value, gradient = value_and_grad(self.log_density, x)
+        """Return the state at x: (N, ...), of one type and layout at every call."""
+        self.slope = self.slope or slope_of(self.log_density, x)
+        value, gradient = self.slope(x)
         return State(x, value, self.free(gradient))
 
     def free(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ebm.checkpoint import read, write
 from ebm.networks import NetworkSettings
+from ebm.samplers.langevin import slope_of, value_and_grad
 from ebm.settings import Settings
 
 CLASSES = {
@@ -68,6 +69,17 @@ def test_f_is_one_number_an_item_and_features_are_a_row(kind: str, data: st.Data
     assert features.ndim == 2 and len(features) == 5
     width = network.head.in_features  # type: ignore[union-attr]
     assert torch.allclose(network.head(features[:, -width:]).squeeze(1), network(x))  # type: ignore[operator]
+
+
+@every()
+def test_layers_that_a_network_says_it_is_in_turn_are_what_it_computes(
+    kind: str, data: st.DataObject
+) -> None:
+    _, network, x = drawn(kind, data)
+    if not hasattr(network, "in_turn"):
+        return
+    for found, right in zip(slope_of(network, x)(x), value_and_grad(network, x), strict=True):
+        assert torch.equal(found, right)
 
 
 @every()
