@@ -1,6 +1,7 @@
 """A trained model's folder: complete in itself, read as data."""
 
 import json
+import re
 from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
@@ -16,6 +17,7 @@ from ebm.learn import inpaints, learner_class
 
 FORMAT = 1
 BATCH = 250  # images worked on at once
+TENSOR = re.compile(r'(?:size mismatch for |in state_dict: )"?([\w.]+)')  # as torch names one
 
 
 class Model:
@@ -211,15 +213,41 @@ def build(name: str, stages: Sequence[Any], weights: dict[str, Any], device: str
         learner = kind(kind.Settings.model_validate(settings), below=learner, device=device)
         try:
             learner.networks.load_state_dict(weights[str(index)])
-        except (KeyError, RuntimeError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise ValueError(f"model.pt does not fit model.json ({first})") from error
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise ValueError(misfit(error, learner.networks, weights, index)) from error
         # What a learner holds still while it learns may be trained by those who use the model.
         learner.networks.requires_grad_(True)
+    surplus = sorted(set(weights) - {str(index) for index in range(len(stages))} - {"chains"})
+    if surplus:
+        raise ValueError(
+            f"model.pt does not fit model.json, so they are of two models: it has weights for "
+            f"stage {surplus[0]}, counted from 0, and model.json names {len(stages)} stages"
+        )
     restore = getattr(learner, "restore", None)
     if restore is not None:
         restore(weights.get("chains"))
     return learner
+
+
+def misfit(error: Exception, networks: nn.Module, weights: dict[str, Any], index: int) -> str:
+    """Say why weights do not fit a stage's networks, naming the first tensor that does not.
+
+    Args:
+        error: what loading them raised.
+        networks: of the stage, as its settings make them.
+        weights: all that model.pt holds.
+        index: of the stage, from 0.
+    """
+    two = "model.pt does not fit model.json, so they are of two models"
+    found, right = weights.get(str(index)), networks.state_dict()
+    key = TENSOR.search(str(error))
+    if not isinstance(found, dict) or key is None:
+        return f"{two}: it has no weights for stage {index}, counted from 0"
+    there, wanted = (
+        "x".join(map(str, state[key[1]].shape)) or "a number" if key[1] in state else "none"
+        for state in (found, right)
+    )
+    return f"{two}: {key[1]} of stage {index} is {there} there, and by model.json {wanted}"
 
 
 def lineage(learner: Any) -> list[Any]:

@@ -4,10 +4,10 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ebm.names import hint
 from flows import lockfile
 from flows.environment import prepare_environment
 from tasks.params_file import read_yaml
@@ -135,9 +135,7 @@ def pick(stages: Sequence[Stage], only: str) -> list[Stage]:
     found = [s for s in stages if only in (s.address, s.verb, s.label)]
     if not found:
         known = list(dict.fromkeys(w for s in stages for w in (s.label, s.verb, s.address)))
-        near = get_close_matches(only, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-        raise ValueError(f"there is no stage {only!r} here; {hint}")
+        raise ValueError(f"there is no stage {only!r} here; {hint(only, known)}")
     return found
 
 

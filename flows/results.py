@@ -5,13 +5,13 @@ Read with yaml and json alone: torch and pandas would make a list take seconds.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from rich.table import Table
 
+from ebm.names import hint
 from tasks.measured import FILES, checksums, strangers
 from tasks.paths import Paths
 from tasks.regimes import regime
@@ -64,9 +64,7 @@ def pick(found: Mapping[str, Any], name: str) -> Any:
         ValueError: there is none of this name.
     """
     if name not in found:
-        near = get_close_matches(name, found, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(found)}"
-        raise ValueError(f"there is no experiment {name!r}; {hint}")
+        raise ValueError(f"there is no experiment {name!r}; {hint(name, found)}")
     return found[name]
 
 

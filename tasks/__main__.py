@@ -16,10 +16,10 @@ import os
 import sys
 import time
 import traceback
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ebm.names import hint
 from tasks.artefacts import write_json
 from tasks.monitor import Monitor
 from tasks.paths import Paths
@@ -35,9 +35,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0
     if stage and stage not in STAGES:
-        near = get_close_matches(stage, STAGES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(STAGES)}"
-        print(f"there is no stage {stage!r}; {hint}", file=sys.stderr)
+        print(f"there is no stage {stage!r}; {hint(stage, STAGES)}", file=sys.stderr)
         return 2
     if not name or (stage == "train") != bool(part):
         print(__doc__, file=sys.stderr)

@@ -7,13 +7,8 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ebm.apply.boxes import KINDS, Box
-from ebm.settings import Settings
+from ebm.settings import Settings, missing
 from tasks.refusals import located
-
-
-def missing(value: object) -> bool:
-    """Tell whether an option is left out, so that it is not written down either."""
-    return value is None
 
 
 def read_mask(raw: Any) -> str | Box:

@@ -1,15 +1,10 @@
 """The settings of `classify`: labels, classifiers, and the networks they are compared with."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from ebm.settings import Settings
-
-
-def unasked(value: Any) -> bool:
-    """Tell whether an optional setting is left out: then it is not part of a run's record."""
-    return value in (None, [])
+from ebm.settings import Settings, missing
 
 
 class FineTuneSettings(Settings):
@@ -45,12 +40,12 @@ class ClassifySettings(Settings):
     )
     fine_tune: FineTuneSettings | None = Field(
         default=None,
-        exclude_if=unasked,
+        exclude_if=missing,
         description="the EBM's network fine-tuned, and trained from scratch; null: neither",
     )
     networks: list[Literal["efficientnet"]] = Field(
         default=[],
-        exclude_if=unasked,
+        exclude_if=missing,
         max_length=1,
         description="pretrained networks compared with; each needs a reference of the data set",
     )

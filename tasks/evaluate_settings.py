@@ -5,15 +5,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ebm.settings import Settings
+from ebm.settings import Settings, missing
 
 SLOW = ("inception", "efficientnet")  # networks whose features of real images are a reference
 CLASSIFIER = ("feature_epochs", "feature_width", "feature_batch", "feature_rate")
-
-
-def unasked(value: Any) -> bool:
-    """Tell whether an optional setting is left out: then it is not part of a run's record."""
-    return value in (None, False, ["cnn"])
 
 
 class KidSettings(Settings):
@@ -49,17 +44,17 @@ class EvaluateSettings(Settings):
     )
     networks: list[Literal["cnn", "pixels", "inception"]] = Field(
         default=["cnn"],
-        exclude_if=unasked,
+        exclude_if=lambda networks: networks == ["cnn"],
         description="cnn: a classifier trained on the data's labels; pixels: averaged to 8x8; "
         "inception: the network of FID, which needs a reference of the data set",
     )
     fid: bool = Field(
-        default=False, exclude_if=unasked, description="FID, from 2,048 images on either side"
+        default=False, exclude_if=missing, description="FID, from 2,048 images on either side"
     )
-    kid: KidSettings | None = Field(default=None, exclude_if=unasked)
-    precision_recall: PrecisionRecallSettings | None = Field(default=None, exclude_if=unasked)
+    kid: KidSettings | None = Field(default=None, exclude_if=missing)
+    precision_recall: PrecisionRecallSettings | None = Field(default=None, exclude_if=missing)
     one_nn: bool = Field(
-        default=False, exclude_if=unasked, description="1-nearest-neighbour accuracy"
+        default=False, exclude_if=missing, description="1-nearest-neighbour accuracy"
     )
 
     @model_validator(mode="after")
@@ -97,7 +92,7 @@ class Reference(Settings):
     training: int | None = Field(
         default=None,
         ge=2,
-        exclude_if=unasked,
+        exclude_if=missing,
         description="at most so many training images, where they are to be fewer than `images`",
     )
     device: Literal["cpu", "gpu"] = Field(description="of the network, for samples too")

@@ -2,12 +2,12 @@
 
 import copy
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ebm.names import nearest
 from tasks.refusals import SettingsError
 
 
@@ -68,8 +68,8 @@ def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
                 step = int(name)
             elif not isinstance(place, dict) or step not in place:
                 there = list(place) if isinstance(place, dict) else []
-                near = get_close_matches(name, map(str, there), 1)
-                hint = f"; did you mean {'.'.join([*path[:index], *near])}?" if near else ""
+                near = nearest(name, map(str, there))
+                hint = f"; did you mean {'.'.join([*path[:index], near])}?" if near else ""
                 raise SettingsError(f"params.yaml has no key {key}{hint}")
             if index == len(path):
                 place[step] = value

@@ -45,6 +45,8 @@ def run(name: str, part: str | None, inputs: PrepareInputs, paths: Paths, monito
             "sizes": {part_name: len(x) for part_name, (x, _) in parts.items()},
         }
         write_json(folder / "manifest.json", {**manifest, **({"notes": notes} if notes else {})})
+    for sentence in notes.get("mixed", ()):
+        monitor.say(sentence)
     if notes.get("left_out"):
         monitor.say(said(notes["left_out"], paths.prepared(name) / "manifest.json"))
 

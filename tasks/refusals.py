@@ -1,12 +1,13 @@
 """Wrong settings, said in one sentence: the key, the value found and what would be right."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from ebm.names import hint, nearest
 
 
 class SettingsError(ValueError):
@@ -16,10 +17,7 @@ class SettingsError(ValueError):
 def pick(table: Mapping[str, Any], name: str, what: str) -> Any:
     """Return an entry, or say what the nearest name is."""
     if name not in table:
-        near = get_close_matches(name, table, 1)
-        there = f"there are {', '.join(table)}" if table else "there is none"
-        hint = f"did you mean {near[0]}?" if near else there
-        raise SettingsError(f"there is no {what} {name!r}; {hint}")
+        raise SettingsError(f"there is no {what} {name!r}; {hint(name, table)}")
     return table[name]
 
 
@@ -40,9 +38,8 @@ def sentence(error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] 
     key = ".".join((*path, *location))
     found = error.get("input")
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(location[-1], fields_at(model, location[:-1]), 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"unknown key {key}{hint}"
+        near = nearest(location[-1], fields_at(model, location[:-1]))
+        return f"unknown key {key}" + (f"; did you mean {near}?" if near else "")
     if error["type"] == "missing":
         return f"{key} is missing"
     if error["type"] == "value_error":

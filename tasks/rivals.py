@@ -46,6 +46,7 @@ def gather(dataset: str, networks: Sequence[str], paths: Paths) -> tuple[Images,
     data = paths.prepared(dataset)
     splits = [load_arrays(data / f"{split}.npz") for split in Images._fields]
     images, slow = Images(*((s["x"], s["y"]) for s in splits)), {}
+    check_classes(dataset, images)
     for network in networks:
         images, slow[SLOW[network]] = referenced(dataset, network, images, paths)
     return images, slow
@@ -72,6 +73,22 @@ def referenced(dataset: str, network: str, images: Images, paths: Paths) -> tupl
     features = [found[split].astype(np.float64) for split in Images._fields]
     labels = [y for _, y in images]
     return images, standardise(Splits(*zip(features, labels, strict=True)))
+
+
+def check_classes(dataset: str, images: Images) -> None:
+    """Refuse, before any work, a held-out image of a class that no training image is of.
+
+    Raises:
+        ValueError: there is one.
+    """
+    known = np.unique(images.train[1])
+    for split, (_, y) in zip(Images._fields[1:], images[1:], strict=True):
+        strange = np.setdiff1d(y, known)
+        if len(strange):
+            raise ValueError(
+                f"the {split} images of {dataset} have the label {strange[0]}, which no training "
+                f"image has; theirs are {', '.join(map(str, known))}"
+            )
 
 
 def check_labels(key: str, labels: Sequence[int], y: np.ndarray) -> None:

@@ -80,6 +80,22 @@ def make_masks(kind: str, count: int, size: int, hidden: float, seed: int) -> Ma
     return visible
 
 
+def check_mask(images: Images, mask: Mask) -> None:
+    """Refuse a mask that is not (N, 1, H, W) for images (N, C, H, W), and boolean.
+
+    One that broadcasts by chance would hide other pixels than it says.
+
+    Raises:
+        ValueError: it is.
+    """
+    right = (len(images), 1, *images.shape[2:])
+    if mask.shape != right or mask.dtype != np.bool_:
+        raise ValueError(
+            f"the mask is {mask.dtype} of shape {mask.shape}; for images of shape {images.shape} "
+            f"it must be bool of shape {right}, True where a pixel is visible"
+        )
+
+
 def complete(
     learner: Any, images: Images, mask: Mask, times: int, seed: int, pace: float = 1.0
 ) -> Images:
@@ -92,7 +108,11 @@ def complete(
         times: completions of each image.
         seed: each completion of each image has a seed of its own, derived from it.
         pace: step size beside a hole, as a share of that of learning.
+
+    Raises:
+        ValueError: the mask is of a wrong shape.
     """
+    check_mask(images, mask)
     import torch
 
     from ebm.samplers.noise import seed_range
@@ -114,7 +134,11 @@ def nearest_fill(images: Images, mask: Mask, training: Images) -> Images:
         images: (N, C, H, W).
         mask: (N, 1, H, W).
         training: (M, C, H, W).
+
+    Raises:
+        ValueError: the mask is of a wrong shape.
     """
+    check_mask(images, mask)
     visible = np.broadcast_to(mask, images.shape).reshape(len(images), -1).astype(np.float64)
     shown = images.reshape(len(images), -1) * visible
     known = training.reshape(len(training), -1).astype(np.float64)
@@ -133,8 +157,9 @@ def diffusion_fill(images: Images, mask: Mask) -> Images:
         mask: (N, 1, H, W), with a visible pixel in each image.
 
     Raises:
-        ValueError: an image has no visible pixel.
+        ValueError: an image has no visible pixel, or the mask is of a wrong shape.
     """
+    check_mask(images, mask)
     if not mask.any((1, 2, 3)).all():
         raise ValueError("an image has no visible pixel; diffusion has nothing to start from")
     return np.stack([diffuse(image, m[0]) for image, m in zip(images, mask, strict=True)])
@@ -179,8 +204,9 @@ def hole_errors(fill: Images, images: Images, mask: Mask) -> Errors:
         mask: (N, 1, H, W).
 
     Raises:
-        ValueError: no pixel is hidden.
+        ValueError: no pixel is hidden, or the mask is of a wrong shape.
     """
+    check_mask(images, mask)
     wrong = np.square(fill.astype(np.float64) - images)
     mse = hole_mean(wrong, mask)
     with np.errstate(divide="ignore"):

@@ -1,10 +1,10 @@
 """Data sets by name: one loader a source, each with its licence and checksum."""
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 from ebm.datasets.source import Source
+from ebm.names import hint
 
 LOADERS = ("cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist")
 
@@ -25,9 +25,7 @@ def loader(name: str) -> Any:
         ValueError: there is none of this name.
     """
     if name not in LOADERS:
-        near = get_close_matches(name, LOADERS, 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(LOADERS)}"
-        raise ValueError(f"there is no data source {name!r}{hint}")
+        raise ValueError(f"there is no data source {name!r}; {hint(name, LOADERS)}")
     return import_module(f"ebm.datasets.{name}")
 
 
@@ -38,9 +36,7 @@ def source_of(name: str) -> Source:
         ValueError: there is none of this name.
     """
     if name not in LOADERS and name not in WEIGHTS:
-        near = get_close_matches(name, FETCHED, 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(FETCHED)}"
-        raise ValueError(f"there is no data source {name!r}{hint}")
+        raise ValueError(f"there is no data source {name!r}; {hint(name, FETCHED)}")
     module = import_module(f"ebm.datasets.{name}")
     found: Source = module.SOURCE
     return found

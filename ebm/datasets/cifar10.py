@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from ebm.datasets.loaded import Loaded, Tell, silent
+from ebm.datasets.loaded import Loaded, Tell, checked_labels, silent
 from ebm.datasets.source import Source
 from ebm.settings import Settings
 
 REVISION = 1
 
 SIDE = 32
+CLASSES = 10
 SHEET = 500  # images in a sheet, one below the other
 
 SOURCE = Source(
@@ -62,11 +63,12 @@ def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels of the training and of the test images."""
     try:
         with np.load(path, allow_pickle=False) as content:
-            return content["train"], content["test"]
+            train, test = content["train"], content["test"]
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run the stage fetch@cifar10 again") from None
     except Exception as error:  # zipfile, zlib, numpy and OSError each have their own
         raise ValueError(f"{path} cannot be read as labels ({error})") from None
+    return checked_labels(train, CLASSES, path), checked_labels(test, CLASSES, path)
 
 
 def sheets(raw: Path, part: str, count: int) -> Iterator[np.ndarray]:

@@ -13,7 +13,6 @@ arXiv:1903.12370; the pinwheel is that of Johnson et al., arXiv:1603.06277, here
 
 import math
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from ebm.datasets.loaded import Loaded, Tell, silent
 from ebm.datasets.source import Source
+from ebm.names import hint
 from ebm.settings import Settings
 
 REVISION = 1
@@ -125,9 +125,7 @@ def density(name: str) -> Mixture:
         ValueError: there is none of this name.
     """
     if name not in DENSITIES:
-        near = get_close_matches(name, DENSITIES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(DENSITIES)}"
-        raise ValueError(f"there is no density {name!r}; {hint}")
+        raise ValueError(f"there is no density {name!r}; {hint(name, DENSITIES)}")
     return DENSITIES[name]()
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from ebm.datasets.loaded import Loaded, Tell, silent
-from ebm.datasets.picture import read_picture
+from ebm.datasets.picture import Read, read_whole
 from ebm.datasets.source import Source
 from ebm.settings import Settings
 
-REVISION = 2
+REVISION = 3
 
 NAMED = 3  # files named in an error; the manifest names all
 
@@ -50,25 +50,45 @@ def load(raw: Path, options: Options, tell: Tell = silent) -> Loaded:
     images: dict[str, np.ndarray] = {}
     left_out: dict[str, str] = {}
     seen: dict[bytes, str] = {}
-    enlarged = 0
+    read: list[Read] = []
     for number, (name, path) in enumerate(files.items(), 1):
         tell(number, len(files))
         try:
-            image, side = read_picture(path, options.size, options.channels)
+            found = read_whole(path, options.size, options.channels)
         except (ValueError, OSError) as error:
             left_out[name] = str(error)
             continue
-        first = seen.setdefault(hashlib.sha256(image.tobytes()).digest(), name)
+        first = seen.setdefault(hashlib.sha256(found.image.tobytes()).digest(), name)
         if first != name:
             left_out[name] = f"it is the same picture as {first}"
             continue
-        images[name] = image
-        enlarged += side < options.size
+        images[name] = found.image
+        read.append(found)
     if len(images) < options.least:
         raise ValueError(too_few(raw, len(images), options.least, left_out))
     names, labels = classes(list(images))
-    notes: dict[str, Any] = {"pictures": len(images), "enlarged": enlarged, "class_names": names}
+    notes = {"pictures": len(images), **mixed(read, options), "class_names": names}
     return Loaded(np.stack(list(images.values())), labels, None, {**notes, "left_out": left_out})
+
+
+def mixed(read: list[Read], options: Options) -> dict[str, Any]:
+    """Return, for the notes, how the pictures differ, and in a sentence what was made of that."""
+    shapes = sorted({each.shape for each in read}, key=lambda shape: shape[0] * shape[1])
+    enlarged = sum(min(each.shape) < options.size for each in read)
+    grey, clear = sum(each.grey for each in read), sum(each.clear for each in read)
+    said = []
+    if len(shapes) > 1:
+        least, most = (f"{width}x{height}" for width, height in (shapes[0], shapes[-1]))
+        side = f"{options.size}x{options.size}"
+        said.append(f"{len(shapes)} sizes from {least} to {most}, each cut to {side}")
+    if 0 < grey < len(read):
+        form = "grey" if options.channels == 1 else "colour"
+        said.append(f"{grey} grey and {len(read) - grey} in colour, all read as {form}")
+    if clear:
+        said.append(f"{clear} with transparent parts, which are white now")
+    sentence = [f"{len(read)} pictures: {'; '.join(said)}"] if said else []
+    kinds = {"sizes": len(shapes), "grey": grey, "transparent": clear}
+    return {"enlarged": enlarged, **kinds, "mixed": sentence}
 
 
 def visible(name: str) -> bool:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from ebm.datasets.loaded import Loaded
+from ebm.datasets.loaded import Loaded, checked_labels
 from ebm.settings import Settings
 
+CLASSES = 10  # of MNIST and of the sets that take its form
 UINT8 = 8  # the idx code of unsigned bytes
 
 
@@ -67,7 +68,7 @@ def read_part(raw: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
             f"{paths[0]} has shape {images.shape} and {paths[1].name} {labels.shape}; "
             "they must be (N, side, side) and (N,)"
         )
-    return images, labels
+    return images, checked_labels(labels, CLASSES, paths[1])
 
 
 def load_parts(raw: Path, train: str, options: Options) -> Loaded:

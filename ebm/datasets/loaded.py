@@ -26,5 +26,30 @@ class Loaded(NamedTuple):
     bounds: tuple[float, float] = (-1.0, 1.0)
 
 
+def checked_labels(labels: np.ndarray, classes: int, where: object) -> np.ndarray:
+    """Return labels (N,), whole numbers in 0..classes - 1.
+
+    Args:
+        labels: as a file has them.
+        classes: how many there are.
+        where: the file, for the error.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"{where} has labels of shape {labels.shape}, {labels.dtype}; they must be whole "
+            "numbers, (N,)"
+        )
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise ValueError(
+            f"{where} gives item {wrong[0]} the label {labels[wrong[0]]}; with {classes} classes "
+            f"it must lie in 0..{classes - 1}"
+        )
+    return labels
+
+
 def silent(done: int, total: int) -> None:
     """Tell nobody how many files are read."""

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,14 +19,41 @@ FORMATS = (  # not those that Pillow hands to another program, as EPS to Ghostsc
     *("QOI", "SGI", "TGA", "TIFF", "WEBP"),
 )
 DEEP = {"I": 65535.0, "I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "F": 1.0}
+COLOURLESS = ("1", "L", "LA", "La", *DEEP)
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 BAND = 2**22  # pixels held as floats at once: a photo of 100 million would need gigabytes
 LIGHT = 0.5  # a mask's pixel is white from here on
 TRACE = 1e-9  # a share of white above what rounding leaves
 
 
+class Read(NamedTuple):
+    """A picture as it is learned from, and what it was in its file.
+
+    Attributes:
+        image: (channels, size, size) float32 in [-1, 1].
+        shape: width and height in pixels, upright.
+        grey: it had no colours.
+        clear: a part of its centre square was transparent.
+    """
+
+    image: np.ndarray
+    shape: tuple[int, int]
+    grey: bool
+    clear: bool
+
+
 def read_picture(path: Path, size: int, channels: int) -> tuple[np.ndarray, int]:
-    """Return a picture as (channels, size, size) float32 in [-1, 1], and its shorter side.
+    """Return the image of `read_whole`, and the picture's shorter side.
+
+    Raises:
+        ValueError: why it cannot be read, without the file's name.
+    """
+    read = read_whole(path, size, channels)
+    return read.image, min(read.shape)
+
+
+def read_whole(path: Path, size: int, channels: int) -> Read:
+    """Return a picture as (channels, size, size) float32 in [-1, 1], and what it was.
 
     It is turned as its EXIF orientation says; of an animation the first frame is taken; what is
     transparent shows white; the centre square is kept. Larger squares are averaged over areas,
@@ -41,8 +68,10 @@ def read_picture(path: Path, size: int, channels: int) -> tuple[np.ndarray, int]
         ValueError: why it cannot be read, without the file's name.
     """
     with said_plainly():
-        square = centre(upright(path))
-        return scaled(square, size, channels) * 2 - 1, square.width
+        whole = upright(path)
+        square = centre(whole)
+        image = scaled(square, size, channels) * 2 - 1
+        return Read(image, whole.size, square.mode in COLOURLESS, has_clear(square))
 
 
 def read_mask(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -56,7 +85,7 @@ def read_mask(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
     """
     with said_plainly():
         image = upright(path)
-        if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+        if has_clear(image):
             raise Unfit("it has transparent parts, which are neither black nor white; flatten it")
         return scaled(centre(image), size, 1, masking=True)[0] > TRACE, image.size
 
@@ -117,6 +146,13 @@ def centre(image: "Image") -> "Image":
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))
+
+
+def has_clear(image: "Image") -> bool:
+    """Tell whether a part of a picture is transparent."""
+    if not image.has_transparency_data:
+        return False
+    return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)
 
 
 def scaled(square: "Image", size: int, channels: int, masking: bool = False) -> np.ndarray:

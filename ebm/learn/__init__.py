@@ -1,9 +1,10 @@
 """Learners by name: one algorithm, one file, named as the seed names it."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
+
+from ebm.names import hint
 
 if TYPE_CHECKING:  # so that names of learners are known without torch
     from torch import Tensor, nn
@@ -22,9 +23,7 @@ def learner_class(name: str) -> Any:
         ValueError: there is none of this name.
     """
     if name not in LEARNERS:
-        near = get_close_matches(name, LEARNERS, 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(LEARNERS)}"
-        raise ValueError(f"there is no learner {name!r}{hint}")
+        raise ValueError(f"there is no learner {name!r}; {hint(name, LEARNERS)}")
     return getattr(import_module(f"ebm.learn.{name}"), LEARNERS[name])
 
 

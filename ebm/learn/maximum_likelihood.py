@@ -25,14 +25,13 @@ from ebm.learn.parts import (
     at_rest,
     check_shape,
     descend,
-    missing,
     spectral,
 )
 from ebm.networks import NetworkSettings
 from ebm.samplers.chains import Fresh, Persistent, SampleFrom, StartSettings, make_chains
 from ebm.samplers.langevin import Record
 from ebm.samplers.noise import Noise, spawn
-from ebm.settings import Settings
+from ebm.settings import Settings, missing
 
 REVISION = 1
 

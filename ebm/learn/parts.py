@@ -11,14 +11,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ebm.energy import LogDensity, Precision, frozen, in_precision
 from ebm.samplers.langevin import Record, langevin
-from ebm.settings import Settings
+from ebm.settings import Settings, missing
 
 REVISION = 1
-
-
-def missing(value: object) -> bool:
-    """Tell whether an option is left out, so that it is not written down either."""
-    return value is None
 
 
 class ChainSettings(Settings):

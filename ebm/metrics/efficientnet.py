@@ -14,7 +14,6 @@ Source: Tan and Le, arXiv:1905.11946; the Lite variant is Google's, trained on I
 1.2 million of them, which the few labels of a comparison must be seen beside.
 """
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +53,8 @@ class EfficientNet:
         self.network = bare()
         try:
             self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except (RuntimeError, AttributeError, TypeError, pickle.UnpicklingError) as error:
-            first = str(error).strip().splitlines()[0]
+        except Exception as error:  # torch, pickle, zipfile and the network each have their own
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ValueError(f"{path} does not fit EfficientNet-Lite0 ({first})") from None
         self.network.to(device)
         self.device, self.sha256 = device, sha256

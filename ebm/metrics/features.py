@@ -59,7 +59,8 @@ class Inception:
         device: torch's name of the device it runs on.
 
     Raises:
-        ValueError: the file is missing, is another one, or is no TorchScript.
+        ValueError: the file is missing, is another one, is no TorchScript, or that of a network
+            which does not see such images.
     """
 
     def __init__(self, path: Path, sha256: str, device: str) -> None:
@@ -77,7 +78,26 @@ class Inception:
         except RuntimeError as error:
             first = str(error).strip().splitlines()[0]
             raise ValueError(f"{path} is no TorchScript file ({first})") from None
+        self.try_out(path, device)
         self.device, self.sha256 = device, sha256
+
+    def try_out(self, path: Path, device: str) -> None:
+        """Refuse a network that gives no features of an image, before it is shown many."""
+        try:
+            with torch.inference_mode():
+                seen = self.network(torch.zeros(1, 3, INPUT, INPUT, device=device))
+        except RuntimeError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise ValueError(
+                f"{path} is the network of other images than 3x{INPUT}x{INPUT} ({last})"
+            ) from None
+        if not isinstance(seen, Tensor):
+            found = f"a {type(seen).__name__}"
+        elif seen.ndim < 2 or len(seen) != 1 or not seen.is_floating_point():
+            found = f"{seen.dtype} of shape {tuple(seen.shape)}"
+        else:
+            return
+        raise ValueError(f"{path} makes {found} of one image; it must make floats (1, D)")
 
     @property
     def name(self) -> str:

@@ -23,6 +23,7 @@ from tasks.scores import beside, row
 
 REVISION = 1
 
+SHOWN = 16  # images pictured; all are measured
 WIDE = 1000  # pixels of a picture's side, about
 PROTOCOL = (
     "Test images with a part hidden; the visible pixels are held while the model's chains run from "
@@ -157,9 +158,9 @@ def spread_row(kind: str, filled: Filled, train: np.ndarray) -> dict[str, Any]:
 
 
 def picture(filled: Filled, path: Path) -> None:
-    """Draw a column an image: original, masked, completions, then the two rules' fills."""
-    images = filled.images
-    known = [fill for of, fill in filled.rules.items() if of != "uniform noise"]
-    lines = [images, masked(images, filled.mask), *filled.fills, *known]
+    """Draw a column for each of the first images: original, masked, completions, rules' fills."""
+    images = filled.images[:SHOWN]
+    known = [fill[:SHOWN] for of, fill in filled.rules.items() if of != "uniform noise"]
+    lines = [images, masked(images, filled.mask[:SHOWN]), *filled.fills[:, :SHOWN], *known]
     shape = (len(images), 3, *images.shape[2:])
     sheet(np.concatenate([np.broadcast_to(x, shape) for x in lines]), path, len(images), WIDE)

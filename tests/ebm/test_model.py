@@ -227,5 +227,29 @@ def test_weights_of_other_settings_are_refused(folder: Path) -> None:
     stages = json.loads((folder / "model.json").read_text())["stages"]
     stages[0]["grids"][0]["width"] = 5
     change(folder, stages=stages)
-    with pytest.raises(ValueError, match=r"model\.pt does not fit model\.json"):
+    says = (
+        r"model\.pt does not fit model\.json, so they are of two models: 2\.\S+ of stage 0 is "
+        r"3\S* there, and by model\.json 5"
+    )
+    with pytest.raises(ValueError, match=says) as caught:
         load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_model_are_refused(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    alone = learner(2)
+    save(other, "multigrid", alone, alone.networks)
+    few, many = ((each / "model.pt").read_bytes() for each in (other, folder))
+    (folder / "model.pt").write_bytes(few)
+    with pytest.raises(ValueError, match="two models: it has no weights for stage 1, counted fro"):
+        load(folder)
+    (other / "model.pt").write_bytes(many)
+    with pytest.raises(ValueError, match="it has weights for stage 1, .* model.json names 1 stage"):
+        load(other)
+    alone = learner(4)
+    save(other, "multigrid", alone, alone.networks)
+    (other / "model.pt").write_bytes(few)
+    with pytest.raises(ValueError, match=r"two models: 4\.\S+ of stage 0 is none there"):
+        load(other)

@@ -1,3 +1,4 @@
+import io
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ from PIL import Image
 from ebm.learn.multigrid import Multigrid
 from ebm.model import save
 from tasks import apply
+from tasks.applications import inpaint
 from tasks.artefacts import save_arrays
 from tasks.monitor import Monitor
 from tasks.paths import Paths
@@ -93,6 +95,18 @@ def test_pictures_have_a_column_an_image_and_keep_what_is_visible(paths: Paths) 
 
 
 MOUTH = {"name": "mouth", "box": [0.5, 0.25, 0.25, 0.5]}
+
+
+def test_first_images_are_pictured_where_there_are_many(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = run(paths)[0]
+    monkeypatch.setattr(inpaint, "SHOWN", 2)
+    written, pictures, _ = run(paths)
+    assert written == every
+    for content in pictures.values():
+        width, height = Image.open(io.BytesIO(content)).size
+        assert (width - 2) // ((height - 2) // 6) == 2
 
 
 def test_given_box_is_measured_and_pictured_under_its_name(paths: Paths) -> None:

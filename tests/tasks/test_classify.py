@@ -108,6 +108,22 @@ def test_labels_that_cannot_be_drawn_are_refused_before_any_work_and_results_sta
     assert (results / "classify" / "few_labels.png").read_bytes() == picture
 
 
+def test_held_out_image_of_an_unknown_class_is_refused_before_any_work(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classify, "load", lambda folder: pytest.fail("work was begun"))
+    whole = bars(50, 2)
+    try:
+        save_arrays(
+            paths.prepared("bars") / "test.npz", x=whole["x"], y=np.append(whole["y"][1:], 7)
+        )
+        says = "the test images of bars have the label 7, which no training image has; .* 0, 1, 2"
+        with pytest.raises(ValueError, match=says):
+            run(paths)
+    finally:
+        save_arrays(paths.prepared("bars") / "test.npz", **whole)
+
+
 def test_most_labels_that_are_allowed_can_be_drawn() -> None:
     y = np.array([0] * 9 + [4] * 5 + [7] * 6)
     check_labels("labels", [3, 15], y)

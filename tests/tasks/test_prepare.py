@@ -101,10 +101,11 @@ def test_folder_is_prepared_and_what_was_left_out_is_said_and_kept(
     assert manifest["shape"] == [3, 8, 8] and manifest["classes"] == 1
     assert list(manifest["notes"]["left_out"]) == ["07.png"]
     assert list(manifest["raw"]) == ["20 files"]
-    line = capsys.readouterr().out.strip()
+    mixed, line = capsys.readouterr().out.strip().splitlines()
+    assert mixed == "19 pictures: 19 sizes from 12x9 to 12x28, each cut to 8x8"
     assert line.startswith("1 file left out (07.png: it is damaged: ")
     assert line.endswith("); data/prepared/folder/manifest.json names all")
-    assert read_json(Path(".work/runs/folder/prepare.json"))["said"] == [line]
+    assert read_json(Path(".work/runs/folder/prepare.json"))["said"] == [mixed, line]
     parts = [load_arrays(Path(f"data/prepared/folder/{p}.npz"))["x"] for p in manifest["sizes"]]
     assert len({image.tobytes() for part in parts for image in part}) == 19
 

@@ -80,6 +80,24 @@ def test_diffusion_is_exact_on_linear_ramps() -> None:
     assert diffusion_fill(np.where(mask, x, 9), mask) == pytest.approx(x, abs=1e-6)
 
 
+def harmonic(size: int) -> np.ndarray:
+    """Real parts of (x + i y)^n, n = 2 and 3: the five-point sum is exactly 0 on them, too."""
+    rows, columns = np.mgrid[:size, :size] / size - 0.4
+    square = columns**2 - rows**2
+    cube = columns**3 - 3 * columns * rows**2
+    return np.stack([2 * square, 4 * cube, 3 * columns * rows])[None]
+
+
+@pytest.mark.parametrize("size", [8, 32])
+def test_diffusion_finds_a_harmonic_function_from_its_values_round_the_hole(size: int) -> None:
+    x = harmonic(size)
+    mask = make_masks("block", 1, size, 0.5, 0)
+    assert np.abs(x[..., ~mask[0, 0]]).max() > 0.1
+    fill = diffusion_fill(np.where(mask, x, 9), mask)
+    assert fill == pytest.approx(x, abs=1e-10)
+    assert hole_errors(fill, x, mask).psnr > 190
+
+
 def test_diffusion_satisfies_the_laplace_equation_in_every_channel() -> None:
     x, mask = images(3, channels=3), masks("pixels", 3)
     fill = diffusion_fill(x, mask).astype(np.float64)
@@ -148,3 +166,22 @@ def test_bad_input_is_refused() -> None:
         hole_errors(x, x, np.ones_like(mask))
     with pytest.raises(ValueError, match="needs 2 or more"):
         spread(x[None], mask)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [((2, 8, 8), bool), ((1, 1, 8, 8), bool), ((2, 1, 8, 4), bool), ((2, 1, 8, 8), np.uint8)],
+)
+def test_mask_of_a_wrong_shape_or_type_is_refused_even_where_it_would_broadcast(
+    learner: Multigrid, shape: tuple[int, ...], kind: type
+) -> None:
+    x, mask = images(2), np.zeros(shape, kind)
+    mask[..., :2] = 1
+    for use in (
+        lambda: complete(learner, x, mask, 1, 0),
+        lambda: diffusion_fill(x, mask),
+        lambda: nearest_fill(x, mask, x),
+        lambda: hole_errors(x, x, mask),
+    ):
+        with pytest.raises(ValueError, match=r"the mask is .* it must be bool of shape \(2, 1, 8"):
+            use()

@@ -65,3 +65,21 @@ def test_damaged_labels_are_refused_by_name(raw: Path) -> None:
     (raw / "labels.npz").write_bytes(b"no labels")
     with pytest.raises(ValueError, match=r"labels\.npz cannot be read as labels"):
         load(raw, Options(items=10))
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (
+            np.uint8([3, 11] * 250),
+            r"gives item 1 the label 11; with 10 classes .* in 0\.\.9",
+        ),
+        (np.int64([-1] * 500), "gives item 0 the label -1"),
+        (np.float32([0.5] * 500), r"labels of shape \(500,\), float32; they must be whole numbers"),
+        (np.zeros((500, 10), np.uint8), r"labels of shape \(500, 10\)"),
+    ],
+)
+def test_label_that_is_no_class_is_refused(raw: Path, labels: np.ndarray, says: str) -> None:
+    np.savez(raw / "labels.npz", train=np.zeros(1000, np.uint8), test=labels)
+    with pytest.raises(ValueError, match="labels.npz .*" + says):
+        load(raw, Options(items=600))

@@ -179,6 +179,22 @@ def test_pictures_are_read_in_the_order_of_their_names(raw: Path) -> None:
     assert told[-1] == (10, 10)
 
 
+def test_mixed_pictures_are_said_in_one_sentence(raw: Path) -> None:
+    notes = load(raw, options()).notes
+    assert (notes["sizes"], notes["grey"], notes["transparent"]) == (4, 2, 1)
+    assert notes["mixed"] == [
+        "5 pictures: 4 sizes from 3x2 to 40x7, each cut to 4x4; 2 grey and 3 in colour, all read "
+        "as colour; 1 with transparent parts, which are white now"
+    ]
+
+
+def test_pictures_that_are_alike_need_no_sentence(tmp_path: Path) -> None:
+    for number in range(3):
+        saved(tmp_path, f"{number}.png", plain((number, 0, 9)))
+    notes = load(tmp_path, options()).notes
+    assert notes["mixed"] == [] and notes["sizes"] == 1 and not notes["grey"]
+
+
 def test_what_is_no_whole_picture_is_named_with_the_reason(raw: Path) -> None:
     left_out = load(raw, options()).notes["left_out"]
     assert set(left_out) == {"cut.png", "letter.jpg", "print.jpg", "empty.png", "same.png"}

@@ -109,3 +109,10 @@ def test_labels_that_do_not_fit_the_images_are_refused(tmp_path: Path, wrong: np
     (put(tmp_path) / "train-labels-idx1-ubyte").write_bytes(packed(wrong))
     with pytest.raises(ValueError, match=r"train-images-idx3-ubyte has shape \(6, 28, 28\) and"):
         mnist.load(tmp_path, Options(size=32, items=5))
+
+
+def test_label_that_is_no_class_is_refused(tmp_path: Path) -> None:
+    put(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(packed(np.uint8([0, 9, 10, 3])))
+    with pytest.raises(ValueError, match="t10k-labels-idx1-ubyte gives item 2 the label 10; with"):
+        mnist.load(tmp_path, Options(size=28, items=6))

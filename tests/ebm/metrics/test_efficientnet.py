@@ -54,6 +54,10 @@ def test_other_missing_and_unfit_weights_are_refused(weights: Path, tmp_path: Pa
     with pytest.raises(ValueError, match="weights of efficientnet, is missing"):
         EfficientNet(tmp_path / "none.pth", "0" * 64, "cpu")
     bad = {"words.pth": b"no weights", "list.pth": None, "other.pth": None}
+    script = torch.jit.script(torch.nn.Linear(2, 2))
+    script.save(str(tmp_path / "script.pth"))
+    bad["script.pth"] = (tmp_path / "script.pth").read_bytes()
+    bad["two_bytes.pth"] = b"\x80\x02"
     for name, content in bad.items():
         path = tmp_path / name
         if content:

@@ -101,6 +101,49 @@ def test_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
         Inception(path, hashlib.sha256(b"no network").hexdigest(), "cpu")
 
 
+class Other(torch.nn.Module):
+    """A network of 28x28 images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(28 * 28, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.flatten(1))
+
+
+class Sorter(torch.nn.Module):
+    """A network that answers with a class in place of features."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1).argmax(1)
+
+
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        (Other(), r"is the network of other images than 3x299x299 \("),
+        (Sorter(), r"makes torch.int64 of shape \(1,\) of one image; it must make floats \(1, D"),
+    ],
+)
+def test_network_of_another_kind_is_refused_before_it_is_shown_many_images(
+    tmp_path: Path, network: torch.nn.Module, says: str
+) -> None:
+    path = tmp_path / "other.pt"
+    torch.jit.script(network).save(str(path))
+    with pytest.raises(ValueError, match=r"other\.pt " + says) as caught:
+        Inception(path, hashlib.sha256(path.read_bytes()).hexdigest(), "cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_efficientnet_are_no_torchscript(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({"a": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="is no TorchScript file") as caught:
+        Inception(path, hashlib.sha256(path.read_bytes()).hexdigest(), "cpu")
+    assert "\n" not in str(caught.value)
+
+
 def test_pixels_are_averaged_to_eight_a_side() -> None:
     x = images(3, 3, 32)
     expected = x.reshape(3, 3, 8, 4, 8, 4).mean((3, 5)).reshape(3, -1)

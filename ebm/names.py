@@ -1,0 +1,30 @@
+"""Names that a user gives: what to say of one that is not known."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is spelt most like this one, None where none is near.
+
+    >>> nearest("digts", ["faces", "digits"])
+    'digits'
+    """
+    return next(iter(get_close_matches(name, list(known), 1)), None)
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the nearest known name as a question, or, where none is near, all of them.
+
+    >>> hint("digts", ["faces", "digits"])
+    'did you mean digits?'
+    >>> hint("lsun", ["faces", "digits"])
+    'there are faces, digits'
+    >>> hint("lsun", [])
+    'there is none'
+    """
+    there = list(known)
+    near = nearest(name, there)
+    if near is not None:
+        return f"did you mean {near}?"
+    return f"there are {', '.join(there)}" if there else "there is none"
