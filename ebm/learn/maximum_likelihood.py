@@ -168,6 +168,8 @@ class MaximumLikelihood:
             ValueError: the data are of another shape, or the chains cannot be shared equally.
         """
         check_shape(x, self.shape)
+        if hasattr(self.f, "observe"):  # filters whose responses the data give their unit
+            self.f.observe(x)  # type: ignore[operator]
         self.chains = make_chains(self.settings.start, self.shape, self.generator, self.share)
 
     def learn(self, batch: Tensor) -> dict[str, Tensor]:
