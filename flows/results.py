@@ -152,7 +152,13 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
         names += [f"long_chains_{f}_{side}" for side in ("noise", "data") for f in figures]
     names += [f"moments_gap_{k}" for k in ("short", "long") if "moments" in asked]
     sides = [f"{figure}_{of}" for figure in ("correlation", "error") for of in ("samples", "modes")]
-    return names + [f"hopfield_{side}" for side in sides if "hopfield" in asked]
+    names += [f"hopfield_{side}" for side in sides if "hopfield" in asked]
+    views = ("fitted", "unfitted", "noise")
+    names += [f"statistics_ratio_{view}" for view in views if "statistics" in asked]
+    ends = ("k", "long") if "conditional_chains" in asked else ()
+    return names + [
+        f"conditional_chains_{of}_{end}" for of in ("steady", "contrast") for end in ends
+    ]
 
 
 def metrics(paths: Paths, name: str) -> list[dict[str, Any]]:

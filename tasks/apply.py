@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 
 from ebm.model import load
-from tasks.applications import hopfield, inpaint, interpolate, long_chains, moments, reconstruct
+from tasks.applications import (
+    conditional_chains,
+    hopfield,
+    inpaint,
+    interpolate,
+    long_chains,
+    moments,
+    reconstruct,
+    statistics,
+)
 from tasks.applications.job import Job, Outcome
 from tasks.apply_settings import APPLICATIONS
 from tasks.artefacts import load_arrays, new_folder
@@ -24,6 +33,8 @@ RUN: dict[str, Callable[[Job], Outcome]] = {
     "long_chains": long_chains.run,
     "moments": moments.run,
     "hopfield": hopfield.run,
+    "statistics": statistics.run,
+    "conditional_chains": conditional_chains.run,
 }
 
 

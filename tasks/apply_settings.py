@@ -31,6 +31,7 @@ def read_mask(raw: Any) -> str | Box:
 
 APPLICATIONS = (  # their order
     *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield"),
+    *("statistics", "conditional_chains"),
 )
 
 
@@ -140,6 +141,27 @@ class HopfieldSettings(Settings):
     steps: int = Field(ge=1, description="steps of the chain, its noise off, to a mode")
 
 
+class LargerSettings(Settings):
+    """Synthesis at another size than that learned from; of models that are the same everywhere."""
+
+    side: int = Field(ge=16, description="side of the picture, in pixels")
+    steps: int = Field(ge=1, description="steps of its chain from noise")
+
+
+class StatisticsSettings(Settings):
+    """Filter responses of samples held against those of data: what FRAME is to match."""
+
+    samples: int = Field(ge=2, description="samples, an even number")
+    larger: LargerSettings | None = Field(default=None, exclude_if=missing)
+
+
+class ConditionalChainsSettings(Settings):
+    """Chains that recover what is less noisy, much longer than in learning."""
+
+    chains: int = Field(ge=2, description="test images, a chain each at every level")
+    times: int = Field(ge=2, description="their length over that of learning")
+
+
 class ApplySettings(Settings):
     """An optional block an application; those given are run."""
 
@@ -149,6 +171,8 @@ class ApplySettings(Settings):
     long_chains: LongChainsSettings | None = Field(default=None, exclude_if=missing)
     moments: MomentsSettings | None = Field(default=None, exclude_if=missing)
     hopfield: HopfieldSettings | None = Field(default=None, exclude_if=missing)
+    statistics: StatisticsSettings | None = Field(default=None, exclude_if=missing)
+    conditional_chains: ConditionalChainsSettings | None = Field(default=None, exclude_if=missing)
 
     @model_validator(mode="after")
     def check_asked(self) -> Self:

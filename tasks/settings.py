@@ -29,6 +29,8 @@ from tasks.points_settings import (
 )
 from tasks.refusals import SettingsError, located, pick, sentence, telling
 
+WITH_VIEWS = ("frame",)  # networks of fixed filters, which tell what samples are judged by
+
 
 class Dataset(Settings):
     """A data set and how it is split."""
@@ -185,6 +187,11 @@ class Experiment(Settings):
         if self.apply.hopfield and getattr(model, "reference", None) is None:
             raise ValueError(
                 "apply.hopfield is given, and reference is null; it needs a Gaussian reference"
+            )
+        if self.apply.statistics and self.network not in WITH_VIEWS:
+            raise ValueError(
+                f"apply.statistics is given, and network is {self.network}; it needs fixed "
+                f"filters: {', '.join(WITH_VIEWS)}"
             )
         grids = getattr(model, "grids", None)
         if self.apply.inpaint and grids:

@@ -102,7 +102,7 @@ def test_points_are_evaluated_beside_the_model_that_the_settings_name() -> None:
     table = GRAPH["evaluate-points"]["foreach"]
     assert set(table) == POINTS
     for name, row in table.items():
-        for field in set(row) - {"also", "besides"}:
+        for field in set(row) - {"also"}:
             assert row[field] == EXPERIMENTS[name][field], f"evaluate-points@{name}: {field}"
 
 
@@ -111,7 +111,7 @@ def test_other_tables_of_the_graph_agree_with_the_settings(stage: str) -> None:
     table = GRAPH[stage]["foreach"]
     assert set(table) == {name for name, e in EXPERIMENTS.items() if e.get(stage)}
     for name, row in table.items():
-        for field in set(row) - {"beside", "also", "besides"}:
+        for field in set(row) - {"beside", "also"}:
             assert row[field] == EXPERIMENTS[name][field], f"{stage}@{name}: {field}"
 
 

@@ -96,6 +96,14 @@ class Chain:
         return at_rest(self.learner.networks)
 
 
+def generator(learner: Any) -> Any:
+    """Return what makes images of starts: the learner, if it has its own way, else its chain.
+
+    It has `starts(seeds)`, (N, ...), and `run(starts, seeds)`, (N, ...).
+    """
+    return learner if hasattr(learner, "run") else Chain(learner)
+
+
 def decades(last: int) -> list[int]:
     """Return 1, 10, 100, ... up to `last`, which stands at the end.
 

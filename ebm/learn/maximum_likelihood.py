@@ -29,6 +29,7 @@ from ebm.learn.parts import (
 )
 from ebm.networks import NetworkSettings
 from ebm.samplers.chains import Fresh, Persistent, SampleFrom, StartSettings, make_chains
+from ebm.samplers.hmc import HmcRecord
 from ebm.samplers.langevin import Record
 from ebm.samplers.noise import Noise, spawn
 from ebm.settings import Settings, missing
@@ -168,8 +169,9 @@ class MaximumLikelihood:
             ValueError: the data are of another shape, or the chains cannot be shared equally.
         """
         check_shape(x, self.shape)
-        if hasattr(self.f, "observe"):  # filters whose responses the data give their unit
-            self.f.observe(x)  # type: ignore[operator]
+        observe = getattr(self.f, "observe", None)  # of filters: the data give responses their unit
+        if callable(observe):
+            observe(x)
         self.chains = make_chains(self.settings.start, self.shape, self.generator, self.share)
 
     def learn(self, batch: Tensor) -> dict[str, Tensor]:
@@ -188,9 +190,10 @@ class MaximumLikelihood:
             "movement": record.movement,
             "sd_data": data.std(0).mean(),
             "sd_samples": x.std(0).mean(),
+            **({"acceptance": record.acceptance.mean()} if isinstance(record, HmcRecord) else {}),
         }
 
-    def synthesise(self, x: Tensor) -> tuple[Tensor, Record]:
+    def synthesise(self, x: Tensor) -> tuple[Tensor, Record | HmcRecord]:
         """Run the K steps of an iteration from x."""
         chain = self.settings.chain
         with at_rest(self.f):

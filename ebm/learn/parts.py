@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ebm.energy import LogDensity, Precision, frozen, in_precision
+from ebm.energy import LogDensity, Precision, Tilt, frozen, in_precision
+from ebm.samplers.hmc import HmcRecord, hmc
 from ebm.samplers.langevin import Record, langevin
 from ebm.settings import Settings, missing
 
@@ -37,6 +38,40 @@ class ChainSettings(Settings):
         exclude_if=lambda precision: precision == "float32",
         description="of f's products in chains of learning; all else, and samples, are float32",
     )
+    leapfrogs: int | None = Field(
+        default=None,
+        ge=1,
+        exclude_if=missing,
+        description="of a trajectory of Hamiltonian Monte Carlo, which then stands in place of a "
+        "Langevin step; its eps is the root of dt, so that one leapfrog moves as far",
+    )
+
+    coloured: bool = Field(
+        default=False,
+        exclude_if=missing,
+        description="steps are equal in u, where x = A u with A the data's amplitude spectrum, as "
+        "the network took it from them; dt is then in squared units of u",
+    )
+
+    @model_validator(mode="after")
+    def colours_have_no_bounds(self) -> "ChainSettings":
+        """A bound of x is none of u."""
+        if self.coloured and self.bounds is not None:
+            raise ValueError(
+                f"coloured is True and bounds is {self.bounds}; a chain in u cannot keep to bounds "
+                "of x: leave one out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def momenta_need_a_temperature(self) -> "ChainSettings":
+        """Hamiltonian Monte Carlo is exact for p^(1 / T)."""
+        if self.leapfrogs is not None and not self.temperature:
+            raise ValueError(
+                f"leapfrogs is {self.leapfrogs} and temperature is {self.temperature}; "
+                "Hamiltonian Monte Carlo needs a temperature above 0, and no noise"
+            )
+        return self
 
     @model_validator(mode="after")
     def one_noise(self) -> "ChainSettings":
@@ -56,23 +91,48 @@ class ChainSettings(Settings):
         seeds: Sequence[int] | None = None,
         generator: torch.Generator | None = None,
         keep: int = 0,
-    ) -> tuple[Tensor, Record]:
+    ) -> tuple[Tensor, Record | HmcRecord]:
         """Run chains from x: (N, ...), by seeds or by a generator, as learning does.
 
         With seeds f is computed in float32, since rounding would differ with the batch.
+
+        Args:
+            log_density: of a network with a `colour`, where the settings ask for one.
+            x: where they start.
+            steps: Langevin steps, or trajectories of `leapfrogs`.
+            seeds, generator: the source of noise.
+            keep: keep the state every so many steps.
         """
+        source: dict[str, Any] = {"steps": steps, "seeds": seeds, "generator": generator}
+        if not self.coloured:
+            return self.walk(log_density, x, **source, keep=keep)
+        colour = cast(Any, log_density.f if isinstance(log_density, Tilt) else log_density).colour
+        u, record = self.walk(
+            lambda u: log_density(colour.paint(u)), colour.strip(x), **source, keep=keep
+        )
+        path = [colour.paint(state) for state in record.path]
+        return colour.paint(u), record._replace(path=path)
+
+    def walk(self, log_density: LogDensity, x: Tensor, **run: Any) -> tuple[Tensor, Any]:
+        """Run the sampler that the settings name, in the coordinates of x."""
+        shared: dict[str, Any] = {"bounds": self.box, "clip": self.clip, **run}
+        if self.leapfrogs is not None:
+            return hmc(
+                log_density,
+                x,
+                step_size=self.step_size**0.5,
+                leapfrogs=self.leapfrogs,
+                temperature=self.temperature,
+                **shared,
+            )
+        precise = run["seeds"] is not None
         return langevin(
-            in_precision(log_density, self.precision) if seeds is None else log_density,
+            log_density if precise else in_precision(log_density, self.precision),
             x,
-            steps=steps,
             step_size=self.step_size,
             temperature=self.temperature,
             noise=self.noise,
-            seeds=seeds,
-            generator=generator,
-            bounds=self.box,
-            clip=self.clip,
-            keep=keep,
+            **shared,
         )
 
     @property

@@ -65,6 +65,73 @@ class ConvNetSettings(Settings):
         return module.ConvNet(self.size, self.channels, self.width, self.widest, self.head_scale)
 
 
+class FrameSettings(Settings):
+    """Fixed filters under learned potentials, for square grey pictures."""
+
+    kind: Literal["frame"]
+    size: int = Field(ge=4, description="side of the picture, in pixels")
+    scales: list[float] = Field(
+        min_length=1, description="of the Gabor filters: one reaches 12 s pixels from its centre"
+    )
+    orientations: int = Field(ge=1, description="of the Gabor filters of a scale")
+    potential: Literal["histogram", "rectified"]
+    knots: int = Field(ge=3, description="of a histogram's potential, from -4 to 4 deviations")
+    homogeneous: bool = Field(description="one potential everywhere; false: weights by position")
+
+    @property
+    def channels(self) -> int:
+        """Channels of a picture: grey."""
+        return 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one item, (C, H, W)."""
+        return (1, self.size, self.size)
+
+    def build(self) -> "nn.Module":
+        """Return the network."""
+        return import_module("ebm.networks.frame").Frame(
+            self.size,
+            self.scales,
+            self.orientations,
+            self.potential,
+            self.knots,
+            self.homogeneous,
+        )
+
+
+class TimeResNetSettings(Settings):
+    """A residual network f(x, t), for square images at several noise levels."""
+
+    kind: Literal["time_resnet"]
+    size: int = Field(ge=4, description="side of the image, in pixels: a power of two")
+    channels: int = Field(ge=1, description="1 for grey, 3 for colour")
+    width: int = Field(ge=2, multiple_of=2, description="channels of the first layer")
+    multiples: list[int] = Field(
+        min_length=1, description="width of each part over the first layer's; halved between"
+    )
+    blocks: int = Field(ge=1, description="residual blocks of a part")
+    stride: Literal[1, 2] = Field(description="of the first layer; 2: a quarter of the cost")
+
+    @model_validator(mode="after")
+    def check_size(self) -> "TimeResNetSettings":
+        """The side can be halved as often as the parts ask, down to 2 or more."""
+        if self.size % (halved := self.stride * 2 ** (len(self.multiples) - 1)):
+            raise ValueError(f"size is {self.size}; stride and multiples divide it by {halved}")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one item, (C, H, W)."""
+        return (self.channels, self.size, self.size)
+
+    def build(self, levels: int) -> "nn.Module":
+        """Return the network of so many noise levels."""
+        return import_module("ebm.networks.time_resnet").TimeResNet(
+            self.channels, self.width, self.multiples, self.blocks, levels, self.stride
+        )
+
+
 class FrameCNNSettings(Settings):
     """One linear layer over filters of VGG-16, for square images."""
 
@@ -110,5 +177,5 @@ class FrameCNNSettings(Settings):
 
 
 NetworkSettings = Annotated[
-    MLPSettings | ConvNetSettings | FrameCNNSettings, Field(discriminator="kind")
+    MLPSettings | ConvNetSettings | FrameSettings | FrameCNNSettings, Field(discriminator="kind")
 ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ebm.apply.chain import Chain
+from ebm.apply.chain import generator
 from ebm.apply.interpolate import interpolate, largest_step
 from tasks.applications.job import Job, Outcome, Rows
 from tasks.pictures import sheet
@@ -21,7 +21,7 @@ def run(job: Job) -> Outcome:
     """Measure how smooth the strips are, and picture them, a line a strip."""
     settings = job.settings
     seeds = job.seeds(settings.strips)
-    strips, starts = interpolate(Chain(job.learner), seeds, settings.frames)
+    strips, starts = interpolate(generator(job.learner), seeds, settings.frames)
     shown = strips.reshape(-1, *strips.shape[2:])
     sheet(shown, job.folder / "interpolate.png", settings.frames, SIDE)
     job.tell(1.0, "interpolate")

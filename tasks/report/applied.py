@@ -12,6 +12,8 @@ TITLES = {
     "long_chains": "Long chains",
     "moments": "Moment matching",
     "hopfield": "Modes reconstruct themselves",
+    "statistics": "Response statistics",
+    "conditional_chains": "Long conditional chains",
 }
 CAPTIONS = {  # by picture
     "interpolate": "A line a strip: from the start z2 on the left to z1 on the right, one noise.",
@@ -23,6 +25,12 @@ CAPTIONS = {  # by picture
     "long_chains_score": "Mean log p along the chains, less that of test images.",
     "hopfield": "A column a sample: x, s^2 grad f(x), the mode that x climbs to, and s^2 grad f of "
     "the mode, which is the mode itself.",
+    "statistics": "Squares learned from, squares held out, and samples.",
+    "statistics_learned": "What was learned: potentials by filter; of weights by position, the "
+    "filters at their places, by scale and in all, what the model likes and what it avoids.",
+    "conditional_chains": "A column a test image, four lines a level, the least noisy on top: "
+    "x_{t+1}, and x_t after K, some and many steps from it.",
+    "statistics_larger": "A synthesis larger than what was learned from.",
 }
 SEARCH = "A column an image of {of}: what the start found so far is turned into, then the image."
 

@@ -1,0 +1,116 @@
+"""Banks of linear filters for FRAME: Gabor, Laplacian of Gaussian and gradient filters.
+
+A filter is a square of odd side, of zero mean but for the intensity filter, and of unit L2 norm.
+Scales are those of the published code: a Gabor filter of scale s reaches 12 s pixels from its
+centre, a wave of 2 pi s pixels.
+
+Source: Zhu, Wu, Mumford, "Filters, Random Fields and Maximum Entropy (FRAME)", 1998; the forms are
+those of Xie, Hu, Zhu, Wu, "Learning Inhomogeneous FRAME Models for Object Patterns", CVPR 2014.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+REVISION = 1
+
+REACH = 12  # pixels from a Gabor filter's centre to its rim, at scale 1
+NARROW = 0.5  # deviation of a Laplacian of Gaussian over the scale that it is named by: in 2 pi s
+
+
+class Bank(NamedTuple):
+    """Filters by name.
+
+    Attributes:
+        names: one a filter, such as `cosine 0.5 45`.
+        filters: (D, D) each, D odd.
+    """
+
+    names: list[str]
+    filters: list[Tensor]
+
+    def square(self) -> Tensor:
+        """Return all filters, (K, D, D), the smaller ones with zeros around them."""
+        side = max(len(each) for each in self.filters)
+        pads = [(side - len(each)) // 2 for each in self.filters]
+        return torch.stack([F.pad(f, [p] * 4) for f, p in zip(self.filters, pads, strict=True)])
+
+
+def bank(scales: list[float], orientations: int, turn: float = 0.0) -> Bank:
+    """Return intensity and gradients, then by scale a blob and the Gabor pairs.
+
+    Args:
+        scales: s, as above; sides are 2 floor(12 s + 1/2) + 1.
+        orientations: of the Gabor filters at a scale, equally far apart.
+        turn: of all of them, in steps from one orientation to the next: 0.5 gives others.
+    """
+    names = ["intensity", "gradient 0", "gradient 90"]
+    made = [torch.ones(1, 1), gradient(0), gradient(1)]
+    for scale in scales:
+        names.append(f"blob {scale:g}")
+        made.append(blob(scale))
+        for place in range(orientations):
+            angle = math.pi * (place + turn) / orientations
+            for wave in ("cosine", "sine"):
+                names.append(f"{wave} {scale:g} {math.degrees(angle):.0f}")
+                made.append(gabor(scale, angle, wave))
+    return Bank(names, made)
+
+
+def noise_bank(count: int, side: int, seed: int) -> Bank:
+    """Return filters of Gaussian noise, (side, side): none that anybody would think of."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(count, side, side, generator=generator, dtype=torch.float64)
+    return Bank([f"noise {k}" for k in range(count)], [unit(each) for each in drawn])
+
+
+def grid(reach: int) -> tuple[Tensor, Tensor]:
+    """Return the coordinates (v, u) of a square of side 2 reach + 1, in pixels from its centre."""
+    axis = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    v, u = torch.meshgrid(axis, axis, indexing="ij")
+    return v, u
+
+
+def unit(filter_: Tensor) -> Tensor:
+    """Return a filter of zero mean and unit norm."""
+    centred = filter_ - filter_.mean()
+    return (centred / centred.norm()).float()
+
+
+def gradient(axis: int) -> Tensor:
+    """Return the difference of two neighbours, across (0) or down (1), (3, 3)."""
+    made = torch.zeros(3, 3, dtype=torch.float64)
+    made[1, 1], made[(1, 2) if axis == 0 else (2, 1)] = -1.0, 1.0
+    return unit(made)
+
+
+def gabor(scale: float, angle: float, wave: str) -> Tensor:
+    """Return a wave under a Gaussian, exp(-(4 u^2 + v^2) / 100) cos u or sin u, in a disc.
+
+    Args:
+        scale: u and v are the turned coordinates in pixels over it.
+        angle: of the direction u, in radians.
+        wave: `cosine`, without its mean under the Gaussian, or `sine`.
+    """
+    reach = math.floor(REACH * scale + 0.5)
+    y, x = grid(reach)
+    u = (x * math.cos(angle) + y * math.sin(angle)) / scale
+    v = (y * math.cos(angle) - x * math.sin(angle)) / scale
+    inside = (x.square() + y.square() <= reach**2).double()
+    window = torch.exp(-(4 * u.square() + v.square()) / 100) * inside
+    if wave == "sine":
+        made = window * u.sin()
+    else:
+        made = window * (u.cos() - (window * u.cos()).sum() / window.sum())
+    return (made / made.norm()).float()
+
+
+def blob(scale: float) -> Tensor:
+    """Return minus the Laplacian of a Gaussian of deviation pi s pixels: a bright spot."""
+    sd = NARROW * 2 * math.pi * scale
+    y, x = grid(max(1, math.ceil(3 * sd)))
+    square = (y.square() + x.square()) / (2 * sd**2)
+    return unit((1 - square) * torch.exp(-square))

@@ -1,0 +1,242 @@
+"""FRAME: fixed filters, learned potentials.
+
+    f(I) = sum_k sum_x lambda_k( <I, B_{k,x}> )
+
+Homogeneous: one potential a filter, the same at every position x, for textures of any size.
+Inhomogeneous: a weight at every position, f(I) = sum_k sum_x w_{k,x} |<I, B_{k,x}>|, for aligned
+objects. Responses are in units of their standard deviation over the data.
+
+A potential is a `histogram` (a value at each of B knots, linear between them: the learned
+statistics are histograms with triangular bins) or `rectified`, w |r|.
+
+GRADE reads the gradient in I as reaction and diffusion: where lambda_k is highest at 0, its filter
+smooths; where it is lowest there, its filter forms patterns.
+
+Source: Zhu, Wu, Mumford, "Filters, Random Fields and Maximum Entropy", IJCV 1998; Zhu, Mumford,
+"GRADE: Gibbs Reaction And Diffusion Equations", ICCV 1998; Xie, Hu, Zhu, Wu, "Learning
+Inhomogeneous FRAME Models for Object Patterns", CVPR 2014.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ebm.networks.filters import bank, noise_bank
+
+REVISION = 1
+
+SPAN = 4.0  # knots lie within plus or minus so many standard deviations; beyond, the last one holds
+NOISE = 20  # filters of noise that samples are judged by
+LEAST = 0.01  # amplitude: of what the data hardly have
+SOFT = 1e-3  # |r| is sqrt(r^2 + SOFT^2), so that leapfrogs see no kink
+
+
+class Responses(nn.Module):
+    """I -> <I, B_{k,x}>, by the Fourier transform: a picture is continued round its edges.
+
+    Args:
+        filters: (K, D, D), D odd.
+    """
+
+    filters: Tensor
+
+    def __init__(self, filters: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("filters", filters, persistent=False)
+        self.spectra: dict[tuple[int, int], Tensor] = {}
+
+    def spectrum(self, height: int, width: int) -> Tensor:
+        """Return the filters' conjugate spectra for pictures of a size, (K, H, W // 2 + 1).
+
+        Raises:
+            ValueError: the filters are larger than the picture.
+        """
+        side = self.filters.shape[-1]
+        if side > min(height, width):
+            raise ValueError(f"the picture is {height}x{width}; the largest filter has side {side}")
+        if (height, width) not in self.spectra:
+            whole = torch.zeros(len(self.filters), height, width).to(self.filters)
+            whole[:, :side, :side] = self.filters
+            whole = whole.roll((-(side // 2), -(side // 2)), (1, 2))
+            self.spectra[height, width] = torch.fft.rfft2(whole).conj()
+        return self.spectra[height, width]
+
+    def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
+        """Return responses, (N, K, H, W), of grey pictures x: (N, 1, H, W), times gains (K,)."""
+        size = (x.shape[-2], x.shape[-1])
+        spectrum = self.spectrum(*size)
+        if gain is not None:
+            spectrum = spectrum * gain[:, None, None]
+        return torch.fft.irfft2(torch.fft.rfft2(x) * spectrum, s=size)
+
+    def _apply(self, *given: object, **named: object) -> "Responses":
+        """Drop the spectra where the module moves."""
+        self.spectra = {}
+        return super()._apply(*given, **named)
+
+
+class Colour(nn.Module):
+    """x = A u, with A the amplitude spectrum of the data: chains take equal steps in u.
+
+    The variance of a texture differs a thousandfold from one frequency to another, and a step in x
+    must be small for the least of them. In u all have variance 1. Whatever A is, the chain in u is
+    one for the same density in x; it is Langevin dynamics preconditioned by A^2.
+
+    Args:
+        size: side of the pictures that A is taken from.
+    """
+
+    amplitude: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("amplitude", torch.ones(size, size))
+
+    @torch.no_grad()
+    def observe(self, x: Tensor) -> None:
+        """Take A from pictures x: (M, 1, H, H), smoothed over neighbouring frequencies.
+
+        It is at most the deviation of a pixel: where the data vary more, as at the frequency of a
+        regular pattern, a reference of that deviation holds the chain, and bounds its step.
+        """
+        power = torch.fft.fft2(x - x.mean()).abs().square().mean((0, 1)) / x[0].numel()
+        around = F.pad(power[None, None], [1] * 4, mode="circular")
+        self.amplitude.copy_(F.avg_pool2d(around, 3, 1)[0, 0].sqrt().clamp(LEAST, float(x.std())))
+
+    def at(self, height: int, width: int) -> Tensor:
+        """Return A for pictures of a size, (H, W): interpolated between frequencies."""
+        made = self.amplitude
+        if made.shape == (height, width):
+            return made
+        centred = torch.fft.fftshift(made)[None, None]
+        there = F.interpolate(centred, (height, width), mode="bilinear", align_corners=False)
+        return torch.fft.ifftshift(there[0, 0])
+
+    def paint(self, u: Tensor) -> Tensor:
+        """Return x = A u of u: (N, 1, H, W)."""
+        return torch.fft.ifft2(torch.fft.fft2(u) * self.at(*u.shape[-2:])).real
+
+    def strip(self, x: Tensor) -> Tensor:
+        """Return u = A^-1 x of x: (N, 1, H, W)."""
+        return torch.fft.ifft2(torch.fft.fft2(x) / self.at(*x.shape[-2:])).real
+
+
+class Frame(nn.Module):
+    """f(I) as above, 0 at first.
+
+    Args:
+        size: side of the pictures that are learned from.
+        scales, orientations: of the filters (`ebm.networks.filters.bank`).
+        potential: `histogram` or `rectified`.
+        knots: of a histogram's potential.
+        homogeneous: the same potential everywhere.
+
+    Raises:
+        ValueError: a weight a position is asked for with a histogram.
+
+    >>> Frame(8, [0.25], 2)(torch.zeros(3, 1, 8, 8)).shape
+    torch.Size([3])
+    """
+
+    sd: Tensor
+
+    def __init__(
+        self,
+        size: int,
+        scales: Sequence[float],
+        orientations: int,
+        potential: Literal["histogram", "rectified"] = "histogram",
+        knots: int = 17,
+        homogeneous: bool = True,
+    ) -> None:
+        super().__init__()
+        if not homogeneous and potential == "histogram":
+            raise ValueError("potential is 'histogram' and homogeneous is False; give 'rectified'")
+        self.scales, self.orientations = list(scales), orientations
+        made = bank(self.scales, orientations)
+        self.names, self.potential, self.homogeneous = made.names, potential, homogeneous
+        self.responses = Responses(made.square())
+        self.rims = [len(each) // 2 for each in made.filters]
+        count = len(self.names)
+        shape = (count, knots) if potential == "histogram" else (count,)
+        self.weight = nn.Parameter(torch.zeros(shape if homogeneous else (count, size, size)))
+        self.register_buffer("sd", torch.ones(count))
+        self.colour = Colour(size)
+
+    def reset_parameters(self) -> None:
+        """Let f be 0."""
+        nn.init.zeros_(self.weight)
+
+    def observe(self, x: Tensor) -> None:
+        """Take the unit of each filter's response, and the spectrum, from x: (M, 1, H, W)."""
+        self.colour.observe(x)
+        self.sd.copy_(self.responses(x).std((0, 2, 3)))
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return responses in units of their deviation over the data, (N, K, H, W)."""
+        return self.responses(x, 1 / self.sd)
+
+    def statistics(self, x: Tensor) -> Tensor:
+        """Return H, (N, ...), whose weighted sum f is: what learning matches."""
+        r = self.scaled(x)
+        if self.potential == "rectified":
+            size = soft(r)
+            return size.sum((2, 3)) if self.homogeneous else size
+        low, share = self.place(r)
+        bins = torch.zeros(*r.shape[:2], self.weight.shape[1]).to(r)
+        for at, part in ((low, 1 - share), (low + 1, share)):
+            bins.scatter_add_(2, at.flatten(2), part.flatten(2))
+        return bins
+
+    def place(self, r: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the knot below each response, and how far it is on the way to the next."""
+        last = self.weight.shape[1] - 1
+        along = torch.add(last / 2, r, alpha=last / (2 * SPAN)).clamp(0, last)
+        low = along.detach().long().clamp_(max=last - 1)
+        return low, along - low
+
+    def potentials(self, r: Tensor) -> Tensor:
+        """Return lambda_k(r), (N, K, H, W), of scaled responses."""
+        if self.potential == "rectified":
+            w = self.weight[:, None, None] if self.homogeneous else self.inner()
+            return w * soft(r)
+        low, share = self.place(r)
+        first = torch.arange(0, self.weight.numel(), self.weight.shape[1], device=r.device)
+        low += first[:, None, None]
+        steps = F.pad(self.weight.diff(dim=1), (0, 1))
+        return torch.addcmul(self.weight.take(low), steps.take(low), share)
+
+    def inner(self) -> Tensor:
+        """Return the weights by position, 0 where a filter would reach over the edge."""
+        size = self.weight.shape[-1]
+        mask = torch.zeros_like(self.weight)
+        for k, rim in enumerate(self.rims):
+            mask[k, rim : size - rim, rim : size - rim] = 1
+        return self.weight * mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f(x), (N,), of grey pictures x: (N, 1, H, W)."""
+        return self.potentials(self.scaled(x)).flatten(1).sum(1)
+
+    def views(self) -> dict[str, nn.Module]:
+        """Return filter banks to judge samples by: those fitted, others, and filters of noise."""
+        between = [(a * b) ** 0.5 for a, b in zip(self.scales, self.scales[1:], strict=False)]
+        other = bank(between or [1.4 * self.scales[0]], self.orientations, turn=0.5)
+        return {
+            "fitted": self.responses,
+            "unfitted": Responses(other.square()),
+            "noise": Responses(noise_bank(NOISE, 7, seed=0).square()),
+        }
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the statistics, a mean a filter where they are by position, (N, D)."""
+        found = self.statistics(x)
+        return found.flatten(1) if self.homogeneous else found.mean((2, 3))
+
+
+def soft(r: Tensor) -> Tensor:
+    """Return |r| with its kink rounded off."""
+    return (r.square() + SOFT**2).sqrt()

@@ -1,0 +1,55 @@
+"""What FRAME has learned, pictured: potentials by filter, or the template of the weights."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ebm.networks.frame import SPAN, Frame
+from tasks.pictures import sheet
+
+COLUMNS, SIDE = 4, 1000
+FAMILIES = ("intensity", "gradient", "blob", "cosine", "sine")
+
+
+def draw_potentials(f: Frame, path: Path) -> None:
+    """Plot every filter's potential, by family: highest at 0 it diffuses, lowest it reacts."""
+    from matplotlib.figure import Figure
+
+    table = f.weight.detach().cpu()
+    r = torch.linspace(-SPAN, SPAN, table.shape[1] if table.ndim > 1 else 41)
+    values = table if table.ndim > 1 else table[:, None] * r.abs()
+    curves = (values - values.mean(1, keepdim=True)).numpy()
+    figure = Figure(figsize=(3 * len(FAMILIES), 3.2), layout="constrained")
+    for axes, family in zip(figure.subplots(1, len(FAMILIES), sharey=True), FAMILIES, strict=True):
+        rows = [k for k, name in enumerate(f.names) if name.startswith(family)]
+        for k in rows:
+            axes.plot(r, curves[k], lw=0.8, color="tab:red" if reacts(curves[k]) else "tab:blue")
+        count = sum(reacts(curves[k]) for k in rows)
+        axes.set_title(f"{family}: {count} of {len(rows)} react", fontsize=9)
+        axes.set_xlabel("response / its deviation", fontsize=8)
+    figure.suptitle("Learned potentials: red forms patterns (reaction), blue smooths (diffusion)")
+    figure.savefig(path, dpi=90)
+
+
+def reacts(curve: np.ndarray) -> bool:
+    """Tell whether a potential is lower at 0 than around: its filter forms patterns."""
+    middle, near = len(curve) // 2, max(1, len(curve) // 4)
+    return bool(curve[middle] < (curve[middle - near] + curve[middle + near]) / 2)
+
+
+def draw_templates(f: Frame, path: Path) -> None:
+    """Draw, by scale, the sum of the filters at their positions by weight, above and below 0."""
+    w = f.inner().detach().cpu()
+    filters = f.responses.filters.cpu()
+    scales = sorted({name.split()[1] for name in f.names if name.startswith("cosine")}, key=float)
+    groups = [[k for k, n in enumerate(f.names) if n.split()[1:2] == [s]] for s in scales]
+    pictures = []
+    for rows in [*groups, range(len(f.names))]:
+        for sign in (1, -1):
+            strength = (sign * w[list(rows)]).clamp(min=0)
+            spread = torch.nn.functional.conv_transpose2d(
+                strength[None], filters[list(rows)].abs()[:, None], padding=filters.shape[-1] // 2
+            )[0]
+            pictures.append(spread / spread.max().clamp(min=1e-12) * 2 - 1)
+    sheet(torch.stack(pictures).numpy(), path, 2 * (len(scales) + 1), SIDE)

@@ -1,0 +1,137 @@
+"""statistics: do samples have the filter responses of the data, also of filters not fitted?"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ebm.apply.chain import Chain
+from ebm.metrics.response_statistics import Respond, apart, histograms, maps, unit
+from tasks.applications.frame_pictures import draw_potentials, draw_templates
+from tasks.applications.job import Job, Outcome, Rows
+from tasks.pictures import sheet
+from tasks.scores import beside, row
+
+REVISION = 1
+
+SHOWN, SIDE = 4, 1000  # pictures of a kind; pixels of a picture's side, about
+PROTOCOL = {
+    True: "Response statistics: mean over filters of the total variation between the histograms of "
+    "two sets, over all positions; the data's two sets are the halves of one picture. A ratio is "
+    "the distance of samples to the half that was not learned from, over that between the halves.",
+    False: "Response statistics: root mean square difference, over filters and positions, of the "
+    "mean absolute responses of two sets; the data's two sets are the halves of the training "
+    "images. A ratio is the mean distance of as many samples to either half, over that between "
+    "the halves.",
+}
+ABOUT = {
+    "fitted": "the filters that the model was fitted with",
+    "unfitted": "filters of other scales and orientations, which it was not fitted with",
+    "noise": "filters of noise, which it was not fitted with",
+}
+
+
+def run(job: Job) -> Outcome:
+    """Measure samples by every bank of filters, and picture samples and potentials."""
+    learner, same = job.learner, job.learner.f.homogeneous
+    samples = learner.sample(job.seeds(job.settings.samples))[learner.size][-1].cpu()
+    job.tell(0.5, "statistics, samples")
+    train, test = torch.from_numpy(job.train), torch.from_numpy(job.test)
+    metrics, compared = [], []
+    for name, respond in learner.f.views().items():
+        with torch.no_grad():
+            made = (
+                textures(name, respond, samples, train, test)
+                if same
+                else objects(name, respond, samples, train, test)
+            )
+        metrics.append(made[0])
+        compared += made[1]
+    pictures = draw(job, samples, train, test)
+    job.tell(1.0, "statistics")
+    return Outcome(PROTOCOL[same], metrics, compared, pictures)
+
+
+def textures(
+    name: str, respond: Respond, samples: Tensor, train: Tensor, test: Tensor
+) -> tuple[dict[str, object], Rows]:
+    """Return the row of a bank's ratio, with noise as ceiling, and what stands beside it."""
+    sd = unit(train, respond)
+    noise = torch.randn(train.shape, generator=torch.Generator().manual_seed(0)) * train.std()
+    seen = {
+        of: histograms(x, respond, sd)
+        for of, x in {"samples": samples, "half": train, "other": test, "noise": noise}.items()
+    }
+    halves = apart(seen["half"], seen["other"])
+    values = [apart(histograms(x, respond, sd), seen["other"]) / halves for x in samples.split(1)]
+    top = apart(seen["noise"], seen["other"]) / halves
+    metric = f"statistics_ratio_{name}"
+    made = row(
+        metric,
+        [apart(seen["samples"], seen["other"]) / halves],
+        floor=0.0,
+        ceiling=top,
+        better="lower",
+        samples=len(samples),
+        about="Distance to the half not learned from over that between the halves, of "
+        f"{ABOUT[name]}; 1 is as far as the other half; ceiling: Gaussian noise. Between the "
+        f"halves: {halves:.4f}.",
+    )
+    return made, [
+        beside(metric, "to the half learned from", apart(seen["samples"], seen["half"]) / halves),
+        beside(metric, "one sample alone, mean", values),
+    ]
+
+
+def objects(
+    name: str, respond: Respond, samples: Tensor, train: Tensor, test: Tensor
+) -> tuple[dict[str, object], Rows]:
+    """Return the row of a bank's ratio, with noise as ceiling, and what stands beside it."""
+    sd = unit(train, respond)
+    noise = torch.randn(samples.shape, generator=torch.Generator().manual_seed(0)) * train.std()
+    halves = [maps(half, respond, sd) for half in (train[::2], train[1::2])]
+    between = apart(*halves)
+
+    def ratio(x: Tensor) -> float:
+        found = maps(x, respond, sd)
+        return float(np.mean([apart(found, half) for half in halves])) / between
+
+    metric = f"statistics_ratio_{name}"
+    made = row(
+        metric,
+        [ratio(samples)],
+        floor=0.0,
+        ceiling=ratio(noise),
+        better="lower",
+        samples=len(samples),
+        about=f"Mean distance to either half of the training images over that between the halves, "
+        f"of {ABOUT[name]}, {len(train) // 2} images a half; ceiling: Gaussian noise.",
+    )
+    return made, [beside(metric, "test images", ratio(test))]
+
+
+def draw(job: Job, samples: Tensor, train: Tensor, test: Tensor) -> list[str]:
+    """Picture data over samples, a larger synthesis, and what was learned."""
+    learner, names = job.learner, ["statistics", "statistics_learned"]
+    lines = [each[:SHOWN] for each in (train, test, samples)]
+    count = min(map(len, lines))
+    shown = torch.cat([each[:count] for each in lines]).clamp(-1, 1).numpy()
+    sheet(shown, job.folder / "statistics.png", count, SIDE)
+    if learner.f.homogeneous:
+        draw_potentials(learner.f, job.folder / "statistics_learned.png")
+    else:
+        draw_templates(learner.f, job.folder / "statistics_learned.png")
+    if job.settings.larger is not None:
+        sheet(larger(job).numpy(), job.folder / "statistics_larger.png", 1, SIDE)
+        names.append("statistics_larger")
+    return names
+
+
+def larger(job: Job) -> Tensor:
+    """Return a synthesis at the size that the settings name, (1, C, side, side), from noise."""
+    asked, learner, chain = job.settings.larger, job.learner, Chain(job.learner)
+    seeds = job.seeds(1)
+    scale = learner.settings.fresh.scale
+    generator = torch.Generator().manual_seed(seeds[0])
+    shape = (1, learner.settings.channels, asked.side, asked.side)
+    x = scale * torch.randn(shape, generator=generator)
+    return chain.run(x, seeds, asked.steps).clamp(-1, 1).cpu()
