@@ -12,7 +12,7 @@ import yaml
 from rich.table import Table
 
 from ebm.names import hint
-from tasks.measured import FILES, checksums, strangers
+from tasks.measured import FILES, attack_names, checksums, strangers
 from tasks.paths import Paths
 from tasks.regimes import regime
 
@@ -152,7 +152,16 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
         names += [f"long_chains_{f}_{side}" for side in ("noise", "data") for f in figures]
     names += [f"moments_gap_{k}" for k in ("short", "long") if "moments" in asked]
     sides = [f"{figure}_{of}" for figure in ("correlation", "error") for of in ("samples", "modes")]
-    return names + [f"hopfield_{side}" for side in sides if "hopfield" in asked]
+    names += [f"hopfield_{side}" for side in sides if "hopfield" in asked]
+    names += classified(asked["classifier"]) if "classifier" in asked else []
+    return names + [f"rounds_accuracy_{w}" for w in ("first", "last") if "rounds" in asked]
+
+
+def classified(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of the application `classifier`."""
+    names = ("accuracy", "calibration_error", "log_loss", "auroc_density", "auroc_confidence")
+    attacked = attack_names(asked["norm"], asked["sizes"])
+    return [*(f"classifier_{name}" for name in names), *attacked]
 
 
 def metrics(paths: Paths, name: str) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # so that names of learners are known without torch
     from torch import Tensor, nn
 
 LEARNERS = {
+    "introspective": "Introspective",
+    "joint_classifier": "JointClassifier",
     "maximum_likelihood": "MaximumLikelihood",
     "multigrid": "Multigrid",
     "noise_contrastive": "NoiseContrastive",
@@ -94,4 +96,8 @@ def refusal(name: str, application: str) -> str | None:
     """Say why the learner of this name cannot do an application, None where it can."""
     if application == "inpaint":
         return None if inpaints(name) else "cannot inpaint: its `sample` takes no `fixed`"
+    if application in ("classifier", "rounds"):
+        needed = "classifiers" if application == "classifier" else "rounds"
+        has = hasattr(learner_class(name), needed)
+        return None if has else f"has no method `{needed}`"
     return None if has_chain(name) else f"has no single chain from noise for {application} to run"

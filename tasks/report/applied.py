@@ -12,6 +12,8 @@ TITLES = {
     "long_chains": "Long chains",
     "moments": "Moment matching",
     "hopfield": "Modes reconstruct themselves",
+    "classifier": "The classifier",
+    "rounds": "Round by round",
 }
 CAPTIONS = {  # by picture
     "interpolate": "A line a strip: from the start z2 on the left to z1 on the right, one noise.",
@@ -23,6 +25,12 @@ CAPTIONS = {  # by picture
     "long_chains_score": "Mean log p along the chains, less that of test images.",
     "hopfield": "A column a sample: x, s^2 grad f(x), the mode that x climbs to, and s^2 grad f of "
     "the mode, which is the mode itself.",
+    "classifier_reliability": "How often it is right, by how sure it says it is.",
+    "classifier_density": "How log sum_c exp f_c is spread: images, and those of other data.",
+    "classifier_attacks": "Accuracy under attacks of growing size.",
+    "classifier_changed": "A column an image: as it is, and under the largest attack on each.",
+    "rounds": "A column a chain: noise, then its pseudo-negative after each round.",
+    "rounds_accuracy": "How well each round tells held-out data from pseudo-negatives.",
 }
 SEARCH = "A column an image of {of}: what the start found so far is turned into, then the image."
 
