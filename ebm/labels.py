@@ -20,8 +20,6 @@ def fitting(labels: Tensor | None, data: Tensor, learner: Any) -> list[Tensor]:
     if labels is None:
         return []
     if labels.shape != data.shape[:1]:
-        raise ValueError(
-            f"labels are {tuple(labels.shape)}; there must be {len(data)}, one a datum"
-        )
+        raise ValueError(f"labels are {tuple(labels.shape)}; give one a datum, ({len(data)},)")
     learner.check_labels(labels)
     return [labels.to(data.device)]

@@ -81,12 +81,12 @@ def test_chains_without_a_stop_draw_from_the_density_of_all_rounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """f_t = -x^2 / 2 in each of two rounds: p_2 has the precision 2 + 1 / SD^2."""
-    one = made(chain={**MODEL["chain"], "steps": 200, "sample_steps": 200})
+    one = made(chain={**MODEL["chain"], "steps": 50, "sample_steps": 50})
     two = made(one, chain=one.settings.chain.model_dump())
     for each in (one, two):
         monkeypatch.setattr(each.f, "forward", lambda x: -x.square().sum(1) / 2)
-    x = two.sample(range(2000))[2][-1]
-    assert x.var() == pytest.approx(1 / (2 + 1 / SD**2), rel=0.12)
+    x = two.sample(range(600))[2][-1]
+    assert x.var() == pytest.approx(1 / (2 + 1 / SD**2), rel=0.15)
 
 
 def test_chain_with_a_stop_ends_at_its_level() -> None:
@@ -105,11 +105,11 @@ def test_chain_with_a_stop_ends_at_its_level() -> None:
 
 def test_chain_has_stopped_by_log_odds_f_with_the_probability_of_the_classifier() -> None:
     learner = made(stop=1.0)
-    level = learner.levels(20000, None, range(20000))
+    level = learner.levels(4000, None, range(4000))
     assert level is not None
     for f in (-2.0, 0.0, 1.0):
         share = float((level <= f).float().mean())
-        assert share == pytest.approx(float(torch.sigmoid(torch.tensor(f))), abs=0.01)
+        assert share == pytest.approx(float(torch.sigmoid(torch.tensor(f))), abs=0.03)
     assert made(stop=None).levels(3, None, [1, 2, 3]) is None
 
 

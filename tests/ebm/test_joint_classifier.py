@@ -23,7 +23,7 @@ MODEL: dict[str, Any] = {
         **{"noise": "gaussian", "scale": 3.0},
     },
     "sample_from": "chains",
-    "chain": {"steps": 10, "sample_steps": 10, "step_size": 0.1, "temperature": 1.0},
+    "chain": {"steps": 5, "sample_steps": 5, "step_size": 0.1, "temperature": 1.0},
     "data_noise": 0.0,
     "decay": 0.0,
     "optimiser": {"kind": "adam", "rate": 0.01, "momentum": 0.0},
@@ -31,12 +31,12 @@ MODEL: dict[str, Any] = {
     "twin": True,
 }
 FIT = FitSettings(
-    updates=300,
+    updates=200,
     batch=64,
     average=0.95,
     final_rate=0.1,
     check_every=50,
-    checkpoint_every=300,
+    checkpoint_every=200,
     gap_limit=50.0,
     rollbacks=0,
     slow_down=0.5,
