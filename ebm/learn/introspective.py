@@ -4,10 +4,14 @@
     f_t: the log odds of data (+) against pseudo-negatives from p_{t-1} (-), at equal numbers
     L   = E_data softplus(-f_t) + E_{p_{t-1}} softplus(f_t)
 
-Each round is a training stage: it learns f_t, then the pseudo-negatives of the round before climb
-f_t until it takes them for data, and are the next round's. At the optimum f_t is
-log p_data - log p_{t-1}, so that the sum of the log odds is log p_data - log q, normalised. The
-first round alone is noise contrastive estimation (S18); later ones say what it got wrong.
+Each round is a training stage: it learns f_t, then its pseudo-negatives climb f_t until it takes
+them for data, and are the next round's. At the optimum f_t is log p_data - log p_{t-1}, so that the
+sum of the log odds is log p_data - log q, normalised. The first round alone is noise contrastive
+estimation (S18); later ones say what it got wrong.
+
+Within a round, every `refresh` iterations, some of what it learns from climbs f_t as it is by then,
+and stays beside the earlier ones: the published cascade, in which a round takes many short steps.
+f_t then tells data from all that lies on the way to them, and is no ratio of two densities.
 
 Where a chain stops: at log odds of s logit(u), u uniform, one a chain. With s = 1 it has stopped by
 log odds f with the probability sigmoid(f), that of the classifier itself; with s = 0, as published,
@@ -35,13 +39,18 @@ from ebm.settings import Settings, missing
 
 REVISION = 1
 
+SHARE = 8  # of the pool, one in so many climbs at a refresh
+
 
 class IntrospectiveSettings(Settings):
     """A round: its classifier, and how pseudo-negatives climb it afterwards."""
 
     network: NetworkSettings
     start: Fresh = Field(description="q, the first pseudo-negatives; the same in all rounds")
-    negatives: int = Field(ge=2, description="pseudo-negatives that are kept")
+    negatives: int = Field(ge=SHARE, description="pseudo-negatives of a round")
+    refresh: int | None = Field(
+        ge=1, description="iterations after which some of them climb within a round; null: never"
+    )
     stop: float | None = Field(
         ge=0,
         description="s, spread of the log odds at which a chain stops; 0: at even odds; null: "
@@ -92,7 +101,9 @@ class Introspective:
     Attributes:
         networks: f, this round's classifier.
         optimisers: one, under the same name.
-        negatives: (M, ...), the pseudo-negatives that this round tells data from.
+        negatives: (M, ...), the pseudo-negatives that this round begins with.
+        pool: (M, ...), those that it tells data from: the same, and what has become of some.
+        step: iterations done.
         through, share: see `ebm.fit.Learner`.
 
     Raises:
@@ -114,6 +125,7 @@ class Introspective:
         self.optimisers = {"f": settings.optimiser.build(self.f)}
         self.generator = torch.Generator(self.device)
         self.negatives = torch.zeros(settings.negatives, *self.shape, device=self.device)
+        self.pool, self.step = self.negatives, 0
 
     def check_below(self) -> None:
         """Refuse a round below of another shape or another q.
@@ -168,18 +180,29 @@ class Introspective:
             ValueError: the data are of another shape, or there are fewer pseudo-negatives below.
         """
         check_shape(x, self.shape)
-        count = self.settings.negatives
+        self.negatives = self.inherited(self.settings.negatives)
+        self.pool, self.step = self.negatives.clone(), 0
+
+    def inherited(self, count: int) -> Tensor:
+        """Return draws from q, (count, ...), or what the round below took for data.
+
+        Raises:
+            ValueError: there are fewer below.
+        """
         if self.below is None:
-            self.negatives = self.settings.start.draw((count, *self.shape), self.generator)
-            return
-        if len(self.below.negatives) < count:
-            there = len(self.below.negatives)
-            raise ValueError(f"negatives is {count}, and {there} in the round below; give as many")
-        self.negatives, _ = self.below.climb(self.below.negatives[:count], self.generator)
+            return self.settings.start.draw((count, *self.shape), self.generator)
+        there = self.below.negatives
+        if len(there) < count:
+            raise ValueError(
+                f"negatives is {count}, and {len(there)} in the round below; give as many"
+            )
+        steps = self.below.settings.chain.sample_steps
+        return self.below.climb(there[:count], steps, self.generator)[0]
 
     def climb(
         self,
         x: Tensor,
+        steps: int,
         generator: torch.Generator | None = None,
         seeds: Sequence[int] | None = None,
         keep: int = 0,
@@ -188,12 +211,12 @@ class Introspective:
 
         Args:
             x: those of this round.
+            steps: of the chains, at most; they stop by themselves before.
             generator: of the levels and the noise; None: by seeds.
             seeds: one a chain, which then does not depend on the others.
             keep: steps between the states kept; 0 keeps none.
         """
         chain, level = self.settings.chain, self.levels(len(x), generator, seeds)
-        steps = chain.steps if seeds is None else chain.sample_steps
         log_density = self.log_density if level is None else Stopped(self.f, level)
         noise = None if seeds is None else spawn(seeds, 2)
         with at_rest(self.f):
@@ -216,15 +239,15 @@ class Introspective:
 
     def learn(self, batch: Tensor) -> dict[str, Tensor]:
         """Do one iteration on a batch (N, ...) and as many pseudo-negatives; return its figures."""
-        rows = torch.randint(
-            len(self.negatives), (len(batch),), generator=self.generator, device=self.device
-        )
-        data, x = (self.blur(each) for each in (batch, self.negatives[rows]))
+        data, x = (self.blur(each) for each in (batch, self.pool[self.rows()[: len(batch)]]))
         f_data, f_samples = self.through["f"](torch.cat([data, x])).split([len(data), len(x)])
         loss = F.softplus(-f_data).mean() + F.softplus(f_samples).mean()
         squares = f_data.square().mean() + f_samples.square().mean()
         regular = loss + self.settings.decay * squares
         descend(self.f, self.optimisers["f"], regular, self.settings.gradient_clip)
+        self.step += 1
+        if self.settings.refresh and self.step % self.settings.refresh == 0:
+            self.renew()
         return {
             "loss": loss.detach(),
             "accuracy": ((f_data > 0).float().mean() + (f_samples < 0).float().mean()) / 2,
@@ -233,6 +256,17 @@ class Introspective:
             "sd_data": data.std(0).mean(),
             "sd_samples": x.std(0).mean(),
         }
+
+    def rows(self) -> Tensor:
+        """Return the rows of the pool, (M,), in an order drawn anew."""
+        return torch.randperm(len(self.pool), generator=self.generator, device=self.device)
+
+    def renew(self) -> None:
+        """Let some of the pool climb; what they become takes the places of others."""
+        count = len(self.pool) // SHARE
+        start = self.pool[self.rows()[:count]]
+        end, _ = self.climb(start, self.settings.chain.steps, self.generator)
+        self.pool[self.rows()[:count]] = end
 
     def blur(self, x: Tensor) -> Tensor:
         """Return x: (N, ...) with noise, within the chains' bounds: alike for both sides."""
@@ -251,7 +285,9 @@ class Introspective:
         x = self.first(spawn(seeds, 1))
         path = [x]
         for number, each in enumerate(self.rounds(), 2):
-            x, states = each.climb(x, seeds=spawn(seeds, number), keep=keep)
+            x, states = each.climb(
+                x, each.settings.chain.sample_steps, seeds=spawn(seeds, number), keep=keep
+            )
             path += states[1:]
         return {self.size: path if keep else [x]}
 
@@ -292,6 +328,8 @@ class Introspective:
             "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
             "generator": self.generator.get_state(),
             "negatives": self.negatives.clone(),
+            "pool": self.pool.clone(),
+            "step": self.step,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -300,4 +338,5 @@ class Introspective:
         for key, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][key])
         self.generator.set_state(state["generator"])
-        self.negatives = state["negatives"].clone()
+        self.negatives, self.pool = state["negatives"].clone(), state["pool"].clone()
+        self.step = state["step"]

@@ -60,6 +60,7 @@ def follow(job: Job, data: Tensor) -> tuple[list[Tensor], list[float]]:
         with at_rest(each.f), torch.no_grad():
             right = (each.f(data) > 0).float().mean() + (each.f(x) <= 0).float().mean()
         told.append(float(right / 2))
-        x, _ = each.climb(x, seeds=spawn(seeds, number))
+        steps = each.settings.chain.sample_steps
+        x, _ = each.climb(x, steps, seeds=spawn(seeds, number))
         states.append(x)
     return states, told

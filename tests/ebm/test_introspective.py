@@ -16,6 +16,7 @@ MODEL: dict[str, Any] = {
     "network": {"kind": "mlp", "dim": 2, "widths": [32, 32], "scale": 1.0},
     "start": {"noise": "gaussian", "scale": SD},
     "negatives": 4000,
+    "refresh": None,
     "stop": None,
     "chain": {"steps": 40, "sample_steps": 40, "step_size": 0.1, "temperature": 1.0},
     "data_noise": 0.0,
@@ -96,7 +97,7 @@ def test_chain_with_a_stop_ends_at_its_level() -> None:
     assert gradient.tolist() == [[0.0], [1.0]]
     learner = made(stop=0.0, chain={**MODEL["chain"], "temperature": None, "noise": 0.0})
     learner.prepare(mixture(100))
-    end, _ = learner.climb(learner.negatives, learner.generator)
+    end, _ = learner.climb(learner.negatives, 40, learner.generator)
     with torch.no_grad():
         before, after = learner.f(learner.negatives), learner.f(end)
     assert torch.equal(end[before > 0], learner.negatives[before > 0])
@@ -125,6 +126,22 @@ def test_next_round_learns_from_what_the_last_one_took_for_data(tmp_path: Any) -
         assert below.f(second.negatives).mean() > below.f(below.negatives).mean()
     states = second.sample([1, 2], keep=20)[2]
     assert len(states) == 1 + 2 * 2 and torch.equal(states[-1], second.sample([1, 2])[2][-1])
+
+
+def test_pool_climbs_within_a_round_and_forgets_only_a_share() -> None:
+    chain = {**MODEL["chain"], "temperature": None, "noise": 0.0}
+    learner = made(stop=1.0, negatives=80, refresh=2, chain=chain)
+    x = mixture(64)
+    learner.generator.manual_seed(3)
+    learner.prepare(x)
+    learner.learn(x)
+    assert torch.equal(learner.pool, learner.negatives)
+    learner.learn(x)
+    new = (learner.pool != learner.negatives).any(1)
+    assert new.sum() == 10
+    with torch.no_grad():
+        assert learner.f(learner.pool[new]).mean() > learner.f(learner.negatives).mean()
+    assert torch.equal(learner.kept(), learner.negatives)
 
 
 def test_rounds_that_do_not_fit_are_refused() -> None:

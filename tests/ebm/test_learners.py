@@ -63,6 +63,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "network": MLP,
         "start": FRESH,
         "negatives": 20,
+        "refresh": 2,
         "stop": 1.0,
         "chain": CHAIN,
         "data_noise": 0.1,

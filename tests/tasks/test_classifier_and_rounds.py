@@ -40,7 +40,14 @@ JOINT: dict[str, Any] = {
     "twin": True,
 }
 ROUND: dict[str, Any] = {
-    **{"network": NETWORK, "start": FRESH, "negatives": 4, "stop": 1.0, "chain": CHAIN},
+    **{
+        "network": NETWORK,
+        "start": FRESH,
+        "negatives": 8,
+        "refresh": 1,
+        "stop": 1.0,
+        "chain": CHAIN,
+    },
     **{"data_noise": 0.1, "decay": 0.0, "optimiser": ADAM},
 }
 
