@@ -43,6 +43,14 @@ class Rounded:
             return self.f(x).to(x.dtype)
 
 
+class LogSumExp(nn.Module):
+    """f_1, ..., f_C, (N, C), -> log sum_c exp f_c, (N,): the sum of C unnormalised densities."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return it of x: (N, C)."""
+        return x.logsumexp(1)
+
+
 def tilt(f: LogDensity, sd: float | None = None) -> LogDensity:
     """Return x -> f(x) + log q(x) up to a constant: the exponential tilting of a reference.
 

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ebm.checkpoint import read, write
 from ebm.health import HISTORY, WINDOW, Verdict, advice, blamed, judge
+from ebm.labels import fitting
 from ebm.processes import (
     ALONE,
     Processes,
@@ -72,7 +73,7 @@ class Learner(Protocol):
         """Look at all training data once, before the first iteration."""
 
     def learn(self, batch: Tensor) -> dict[str, Tensor]:
-        """Do one iteration; return its figures, each ()."""
+        """Do one iteration; return its figures, each (). With labels: ebm/labels.py."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next iteration depends on.
@@ -146,6 +147,7 @@ def fit(
     checkpoint: Path | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     processes: Processes = ALONE,
+    labels: Tensor | None = None,
 ) -> Fitted:
     """Run a learner on data, and go on from the checkpoint where there is one.
 
@@ -160,6 +162,7 @@ def fit(
         report: told after every look of the judge.
         processes: those that run this together; each calls it with the same arguments, and all
             get the same networks, curves and verdicts. Process 0 writes the checkpoint.
+        labels: (M,), classes of the data, for a learner that is `labelled`.
 
     Raises:
         Diverged: the run broke more often than `settings.rollbacks` allows.
@@ -167,7 +170,7 @@ def fit(
         ValueError: the data hold a value that is not finite, or do not fit the learner; the
             checkpoint is damaged or not of this run; a batch cannot be divided.
     """
-    run = Run(learner, data, settings, seed, processes)
+    run = Run(learner, data, settings, seed, processes, labels)
     if checkpoint and checkpoint.exists():
         run.resume(checkpoint)
     good = run.state_dict()
@@ -200,11 +203,13 @@ class Run:
         settings: FitSettings,
         seed: int,
         processes: Processes = ALONE,
+        labels: Tensor | None = None,
     ) -> None:
         check_division(settings.batch, processes.count)
         self.learner, self.settings, self.processes = learner, settings, processes
         self.data = data.to(learner.device)
         check_finite(self.data)
+        self.beside = fitting(labels, self.data, learner)
         self.order = torch.Generator().manual_seed(seed)
         learner.generator.manual_seed(own_seed(seed + 1, processes.rank))
         learner.share = processes.count
@@ -230,8 +235,8 @@ class Run:
             for group in optimiser.param_groups:
                 group["lr"] = self.rates[key] * factor
         rows = torch.randint(len(self.data), (self.settings.batch,), generator=self.order)
-        rows = rows.tensor_split(self.processes.count)[self.processes.rank]
-        figures = self.learner.learn(self.data[rows.to(self.data.device)])
+        rows = rows.tensor_split(self.processes.count)[self.processes.rank].to(self.data.device)
+        figures = self.learner.learn(self.data[rows], *(each[rows] for each in self.beside))
         self.average.update_parameters(self.learner.networks)
         self.names = list(figures)
         self.rows.append(torch.stack([figures[name].float() for name in self.names]))
@@ -418,10 +423,8 @@ def check_finite(data: Tensor) -> None:
 
 def first_non_finite(networks: nn.Module) -> str | None:
     """Return the name of the first parameter that holds a value that is not finite."""
-    for name, value in networks.named_parameters():
-        if not bool(torch.isfinite(value).all()):
-            return name
-    return None
+    found = networks.named_parameters()
+    return next((name for name, value in found if not bool(torch.isfinite(value).all())), None)
 
 
 def non_finite(state: Any, name: str = "") -> Iterator[str]:

@@ -12,7 +12,7 @@ import yaml
 from rich.table import Table
 
 from ebm.names import hint
-from tasks.measured import FILES, checksums, strangers
+from tasks.measured import FILES, attack_names, checksums, strangers
 from tasks.paths import Paths
 from tasks.regimes import regime
 
@@ -159,6 +159,15 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
     return names + [
         f"conditional_chains_{of}_{end}" for of in ("steady", "contrast") for end in ends
     ]
+    names += classified(asked["classifier"]) if "classifier" in asked else []
+    return names + [f"rounds_accuracy_{w}" for w in ("first", "last") if "rounds" in asked]
+
+
+def classified(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of the application `classifier`."""
+    names = ("accuracy", "calibration_error", "log_loss", "auroc_density", "auroc_confidence")
+    attacked = attack_names(asked["norm"], asked["sizes"])
+    return [*(f"classifier_{name}" for name in names), *attacked]
 
 
 def metrics(paths: Paths, name: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import numpy as np
 from ebm.model import load
 from tasks.applications import (
     conditional_chains,
+    classifier,
     hopfield,
     inpaint,
     interpolate,
@@ -15,6 +16,7 @@ from tasks.applications import (
     moments,
     reconstruct,
     statistics,
+    rounds,
 )
 from tasks.applications.job import Job, Outcome
 from tasks.apply_settings import APPLICATIONS
@@ -35,6 +37,8 @@ RUN: dict[str, Callable[[Job], Outcome]] = {
     "hopfield": hopfield.run,
     "statistics": statistics.run,
     "conditional_chains": conditional_chains.run,
+    "classifier": classifier.run,
+    "rounds": rounds.run,
 }
 
 
@@ -49,7 +53,7 @@ def run(name: str, part: None, inputs: ApplyInputs, paths: Paths, monitor: Monit
         for kind in (each for each in APPLICATIONS if each in asked):
             tell = teller(monitor, len(outcomes), len(asked))
             job = Job(learner, train, test, asked[kind], inputs.seed, folder, tell, other)
-            outcomes.append(RUN[kind](job))
+            outcomes.append(RUN[kind](labelled(job, paths, inputs.dataset)))
     regime = next((each.regime._asdict() for each in outcomes if each.regime), None)
     write_scores(
         paths.results(name) / "apply.json",
@@ -71,21 +75,39 @@ def images(paths: Paths, dataset: str, split: str) -> np.ndarray:
 
 
 def other_images(paths: Paths, settings: Any, test: np.ndarray) -> np.ndarray | None:
-    """Return the test images of the data set that `reconstruct` is also tried on, if any.
-
-    Raises:
-        ValueError: they are of another shape than the model's.
-    """
+    """Return the test images of the data set that `reconstruct` is also tried on, if any."""
     if settings.reconstruct is None or settings.reconstruct.other is None:
         return None
-    other = settings.reconstruct.other
-    found = images(paths, other, "test")
+    return alike(paths, settings.reconstruct.other, "test", test, "reconstruct")
+
+
+def alike(paths: Paths, other: str, split: str, test: np.ndarray, of: str) -> np.ndarray:
+    """Return images of another data set, (M, C, H, W), shaped as the model's, (N, C, H, W).
+
+    Grey ones are repeated where the model's have colours.
+
+    Raises:
+        ValueError: they are of another shape.
+    """
+    found = images(paths, other, split)
+    if found.shape[1] == 1:
+        found = found.repeat(test.shape[1], axis=1)
     if found.shape[1:] != test.shape[1:]:
         raise ValueError(
-            f"apply.reconstruct.other is {other}, whose images are {found.shape[1:]}; the model's "
+            f"apply.{of}.other is {other}, whose images are {found.shape[1:]}; the model's "
             f"are {test.shape[1:]}"
         )
     return found
+
+
+def labelled(job: Job, paths: Paths, dataset: str) -> Job:
+    """Return the job of a classifier with labelled images of the split that it is judged on."""
+    split = getattr(job.settings, "against", None)
+    if split is None:
+        return job
+    held = load_arrays(paths.prepared(dataset) / f"{split}.npz")
+    other = alike(paths, job.settings.other, split, held["x"], "classifier")
+    return job._replace(test=held["x"], labels=held["y"], other=other)
 
 
 def teller(monitor: Monitor, done: int, total: int) -> Callable[[float, str], None]:

@@ -1,13 +1,14 @@
 """The settings of `apply`: what a trained model is put to, an optional block an application."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ebm.apply.boxes import KINDS, Box
 from ebm.settings import Settings, missing
+from tasks.measured import attack_names
 from tasks.refusals import located
 
 
@@ -32,6 +33,7 @@ def read_mask(raw: Any) -> str | Box:
 APPLICATIONS = (  # their order
     *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield"),
     *("statistics", "conditional_chains"),
+    *("classifier", "rounds"),
 )
 
 
@@ -160,6 +162,33 @@ class ConditionalChainsSettings(Settings):
 
     chains: int = Field(ge=2, description="test images, a chain each at every level")
     times: int = Field(ge=2, description="their length over that of learning")
+class ClassifierSettings(Settings):
+    """A learner that classifies: accuracy, calibration, other data, attacks; beside its twin."""
+
+    against: Literal["validation", "test"] = Field(description="the split that it is judged on")
+    other: str = Field(description="a data set of the same shape, to be told from this one")
+    attacked: int = Field(ge=1, description="images attacked, the first ones")
+    norm: Literal["l2", "linf"] = Field(description="of the attacks")
+    sizes: list[float] = Field(min_length=1, description="of the attacks, in units of x")
+    steps: int = Field(ge=1, description="of an attack")
+
+    def names(self) -> list[str]:
+        """Return the names of the metrics of the attacks."""
+        return attack_names(self.norm, self.sizes)
+
+    @model_validator(mode="after")
+    def check_sizes(self) -> Self:
+        """Sizes grow, from above 0."""
+        if self.sizes[0] <= 0 or self.sizes != sorted(set(self.sizes)):
+            raise ValueError(f"sizes is {self.sizes}; they must be above 0 and grow")
+        return self
+
+
+class RoundsSettings(Settings):
+    """A learner in rounds: its pseudo-negatives from one to the next."""
+
+    images: int = Field(ge=2, description="held-out images, and as many pseudo-negatives")
+    shown: int = Field(ge=1, description="pseudo-negatives pictured, a column each")
 
 
 class ApplySettings(Settings):
@@ -173,6 +202,8 @@ class ApplySettings(Settings):
     hopfield: HopfieldSettings | None = Field(default=None, exclude_if=missing)
     statistics: StatisticsSettings | None = Field(default=None, exclude_if=missing)
     conditional_chains: ConditionalChainsSettings | None = Field(default=None, exclude_if=missing)
+    classifier: ClassifierSettings | None = Field(default=None, exclude_if=missing)
+    rounds: RoundsSettings | None = Field(default=None, exclude_if=missing)
 
     @model_validator(mode="after")
     def check_asked(self) -> Self:

@@ -1,7 +1,7 @@
 """The files that hold an experiment's figures, and their checksums: whose figures are these?"""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.paths import Paths
@@ -26,3 +26,8 @@ def strangers(run: Mapping[str, Any], found: Mapping[str, str]) -> list[str]:
         return list(found)
     known = run.get("figures", found)
     return [file for file, mark in found.items() if known.get(file) != mark]
+
+
+def attack_names(norm: str, sizes: Sequence[float]) -> list[str]:
+    """Return the names of the metrics of attacks: classifier_accuracy_l2_0_5 and so on."""
+    return [f"classifier_accuracy_{norm}_{f'{size:g}'.replace('.', '_')}" for size in sizes]

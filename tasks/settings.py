@@ -247,6 +247,8 @@ class Params(Settings):
         for name, each in self.experiments.items():
             if each.apply and each.apply.reconstruct and each.apply.reconstruct.other:
                 named[f"experiments.{name}.apply.reconstruct.other"] = each.apply.reconstruct.other
+            if each.apply and each.apply.classifier:
+                named[f"experiments.{name}.apply.classifier.other"] = each.apply.classifier.other
         for key, dataset in named.items():
             if dataset not in self.datasets:
                 raise ValueError(f"{key} is {dataset!r}; there are {', '.join(self.datasets)}")

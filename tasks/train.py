@@ -73,8 +73,9 @@ def together(job: Job, device: str) -> dict[str, Any]:
 
 def learn(processes: Processes, device: str, job: Job) -> dict[str, Any]:
     """Learn as one of the processes; process 0 tells, writes the model, and returns its notes."""
-    data = load_arrays(job.paths.prepared(job.inputs.dataset) / "train.npz")["x"]
+    data = load_arrays(job.paths.prepared(job.inputs.dataset) / "train.npz")
     learner = made(job, device)
+    labelled = getattr(learner, "labelled", False)
     monitor = job.monitor if processes.rank == 0 else None
 
     def report(progress: Progress) -> None:
@@ -85,12 +86,13 @@ def learn(processes: Processes, device: str, job: Job) -> dict[str, Any]:
     try:
         fitted = fit(
             learner,
-            torch.from_numpy(data),
+            torch.from_numpy(data["x"]),
             job.inputs.train.fit,
             seed=job.inputs.seed,
             checkpoint=job.scratch.folder / "checkpoint.pt",
             report=report,
             processes=processes,
+            labels=torch.from_numpy(data["y"]).long() if labelled else None,
         )
     except Diverged as error:
         if monitor is None:  # all diverged alike, and process 0 says so

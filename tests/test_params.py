@@ -125,7 +125,10 @@ def test_classify_stands_beside_the_reference_where_the_settings_name_efficientn
 
 def test_apply_stands_beside_the_other_data_set_that_the_settings_name() -> None:
     for name, row in GRAPH["apply"]["foreach"].items():
-        other = EXPERIMENTS[name]["apply"].get("reconstruct", {}).get("other")
+        asked = EXPERIMENTS[name]["apply"]
+        other = asked.get("reconstruct", {}).get("other") or asked.get("classifier", {}).get(
+            "other"
+        )
         beside = other or f"{row['dataset']}/manifest.json"
         assert row["beside"] == f"data/prepared/{beside}", name
 

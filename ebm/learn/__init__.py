@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # so that names of learners are known without torch
     from torch import Tensor, nn
 
 LEARNERS = {
+    "introspective": "Introspective",
+    "joint_classifier": "JointClassifier",
     "maximum_likelihood": "MaximumLikelihood",
     "multigrid": "Multigrid",
     "noise_contrastive": "NoiseContrastive",
@@ -100,4 +102,8 @@ def refusal(name: str, application: str) -> str | None:
         return None if hasattr(kind, "recover") else "has no conditional chains: no `recover`"
     if application == "interpolate" and hasattr(kind, "run"):
         return None
+    if application in ("classifier", "rounds"):
+        needed = "classifiers" if application == "classifier" else "rounds"
+        has = hasattr(learner_class(name), needed)
+        return None if has else f"has no method `{needed}`"
     return None if has_chain(name) else f"has no single chain from noise for {application} to run"

@@ -178,4 +178,32 @@ class FrameCNNSettings(Settings):
 
 NetworkSettings = Annotated[
     MLPSettings | ConvNetSettings | FrameSettings | FrameCNNSettings, Field(discriminator="kind")
+NetworkSettings = Annotated[MLPSettings | ConvNetSettings, Field(discriminator="kind")]
+
+
+class MLPClassesSettings(MLPSettings):
+    """The same for points, a score f_c(x) for each of several classes."""
+
+    classes: int = Field(ge=2, description="C, numbers that the last layer gives")
+
+    def build(self) -> "nn.Module":
+        """Return the network."""
+        module = import_module("ebm.networks.mlp")
+        return module.MLP(self.dim, self.widths, self.scale, self.classes)
+
+
+class ConvNetClassesSettings(ConvNetSettings):
+    """The same for images, a score f_c(x) for each of several classes."""
+
+    classes: int = Field(ge=2, description="C, numbers that the last layer gives")
+
+    def build(self) -> "nn.Module":
+        """Return the network."""
+        module, scale = import_module("ebm.networks.convnet"), self.head_scale
+        sizes = (self.size, self.channels, self.width, self.widest)
+        return module.ConvNet(*sizes, scale, self.classes)
+
+
+ClassNetworkSettings = Annotated[
+    MLPClassesSettings | ConvNetClassesSettings, Field(discriminator="kind")
 ]

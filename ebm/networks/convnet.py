@@ -26,6 +26,7 @@ class ConvNet(nn.Module):
         width: channels after the first convolution.
         widest: the most channels of a layer; None lets them double down to the 2x2 map.
         head_scale: the last layer's first weights are multiplied by it; with 0, f is 0 at first.
+        outputs: numbers an image; of more than one, f_1, ..., f_C, f(x) is (N, C).
 
     Raises:
         ValueError: size is not a power of two of at least 2, or widest is below width.
@@ -43,6 +44,7 @@ class ConvNet(nn.Module):
         width: int = 32,
         widest: int | None = None,
         head_scale: float = 1.0,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         if size < 2 or size & (size - 1):
@@ -58,7 +60,7 @@ class ConvNet(nn.Module):
             size, inward, width = size // 2, width, min(2 * width, widest or 2 * width)
         self.body = nn.Sequential(*layers)
         self.top = nn.Sequential(nn.Conv2d(inward, inward, 2), nn.SiLU(), nn.Flatten())
-        self.head, self.head_scale = nn.Linear(inward, 1), head_scale
+        self.head, self.head_scale = nn.Linear(inward, outputs), head_scale
         self.reset_parameters()
         # The layout makes chains faster (docs/speed.md); torch's stubs lack this overload.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -87,12 +89,13 @@ class ConvNet(nn.Module):
         return torch.cat([under.flatten(1), self.top(under)], 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return f(x), (N,), of x: (N, C, H, W) in [-1, 1]."""
+        """Return f(x), (N,) or (N, outputs), of x: (N, C, H, W) in [-1, 1]."""
         return self.head(self.top(self.body(x))).squeeze(1)
 
     def in_turn(self) -> list[nn.Module]:
         """Return the layers that `forward` is in turn."""
-        return [self.body, self.top, self.head, nn.Flatten(0)]
+        single = self.head.out_features == 1
+        return [self.body, self.top, self.head, *([nn.Flatten(0)] if single else [])]
 
 
 def draw(layer: nn.Conv2d) -> None:

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ebm.energy import LogSumExp
+
 aten = torch.ops.aten
 
 
@@ -54,6 +56,15 @@ def flatten(layer: nn.Flatten, axes: int) -> Layer | None:
     return made if layer.start_dim in (0, 1) and layer.end_dim == -1 else None
 
 
+def log_sum_exp(layer: LogSumExp, axes: int) -> Layer | None:
+    """Over the values of a row, (N, C) -> (N,)."""
+
+    def backward(g: Tensor, x: Tensor) -> Tensor:
+        return g[:, None] * (x - x.logsumexp(1, keepdim=True)).exp()
+
+    return Layer(layer.forward, backward) if axes == 2 else None
+
+
 def activation(
     kernel: Any, settings: Callable[[Any], dict[str, Any]] = lambda layer: {}
 ) -> Callable[[Any, int], Layer | None]:
@@ -78,6 +89,7 @@ KNOWN: dict[type, Callable[[Any, int], Layer | None]] = {
     nn.Conv2d: convolution,
     nn.Conv3d: convolution,
     nn.Flatten: flatten,
+    LogSumExp: log_sum_exp,
     float: lambda number, axes: Layer(lambda x: number * x, lambda g, x: g.mul_(number), False),
     nn.SiLU: activation(aten.silu_backward),
     nn.ReLU: activation(aten.threshold_backward, lambda layer: {"threshold": 0}),

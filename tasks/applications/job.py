@@ -26,6 +26,7 @@ class Job(NamedTuple):
         folder: where pictures go, as PNG files named after the application.
         tell: told what was done, as a share of all, and of what.
         other: test images of the data set that the settings name besides, or None.
+        labels: of the images `test`, (N,), where the application asks for them.
     """
 
     learner: Any
@@ -36,6 +37,7 @@ class Job(NamedTuple):
     folder: Path
     tell: Callable[[float, str], None]
     other: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
     def seeds(self, count: int, first: int = 0) -> list[int]:
         """Return the seeds of items first, first + 1, ..., one each."""

@@ -13,6 +13,8 @@ def draw_lines(
     path: Path,
     words: tuple[str, str, str],
     at: np.ndarray | None = None,
+    *,
+    logarithmic: bool = True,
 ) -> None:
     """Picture curves; the same curves give the same bytes.
 
@@ -20,7 +22,8 @@ def draw_lines(
         lines: by name, values (T,).
         path: the PNG file.
         words: what x and y are, and the title.
-        at: (T,), where the values stand, on a logarithmic axis; None counts from 0.
+        at: (T,), where the values stand; None counts from 0.
+        logarithmic: whether the axis of `at` is.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -34,7 +37,7 @@ def draw_lines(
             x = np.arange(len(values)) if at is None else at
             axes.plot(x, values, color=colour, linestyle=dashes, label=name)
         axes.set(xlabel=words[0], ylabel=words[1])
-        if at is not None:
+        if at is not None and logarithmic:
             axes.set_xscale("log")
         axes.set_title(words[2], size=10)
         axes.grid(alpha=0.3)

@@ -14,6 +14,8 @@ TITLES = {
     "hopfield": "Modes reconstruct themselves",
     "statistics": "Response statistics",
     "conditional_chains": "Long conditional chains",
+    "classifier": "The classifier",
+    "rounds": "Round by round",
 }
 CAPTIONS = {  # by picture
     "interpolate": "A line a strip: from the start z2 on the left to z1 on the right, one noise.",
@@ -31,6 +33,12 @@ CAPTIONS = {  # by picture
     "conditional_chains": "A column a test image, four lines a level, the least noisy on top: "
     "x_{t+1}, and x_t after K, some and many steps from it.",
     "statistics_larger": "A synthesis larger than what was learned from.",
+    "classifier_reliability": "How often it is right, by how sure it says it is.",
+    "classifier_density": "How log sum_c exp f_c is spread: images, and those of other data.",
+    "classifier_attacks": "Accuracy under attacks of growing size.",
+    "classifier_changed": "A column an image: as it is, and under the largest attack on each.",
+    "rounds": "A column a chain: noise, then its pseudo-negative after each round.",
+    "rounds_accuracy": "How well each round tells held-out data from pseudo-negatives.",
 }
 SEARCH = "A column an image of {of}: what the start found so far is turned into, then the image."
 

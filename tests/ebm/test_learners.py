@@ -12,7 +12,7 @@ from torch import nn
 
 from ebm.fit import FitSettings, Learner, copy, fit
 from ebm.health import CAUSES, REMEDIES, advice
-from ebm.learn import LEARNERS, Trained, inpaints, learner_class
+from ebm.learn import LEARNERS, Trained, inpaints, learner_class, refusal
 from ebm.metrics.fine_tune import untrained
 from ebm.model import load, save
 from ebm.settings import Settings
@@ -47,6 +47,29 @@ SMALL: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    "joint_classifier": {
+        "network": {**MLP, "classes": 3},
+        "reference": 2.0,
+        "start": {"start": "persistent", "chains": 9, "rejuvenation": 0.5, **FRESH},
+        "sample_from": FRESH,
+        "chain": CHAIN,
+        "data_noise": 0.1,
+        "decay": 0.01,
+        "optimiser": ADAM,
+        "label_weight": 1.0,
+        "twin": True,
+    },
+    "introspective": {
+        "network": MLP,
+        "start": FRESH,
+        "negatives": 20,
+        "refresh": 2,
+        "stop": 1.0,
+        "chain": CHAIN,
+        "data_noise": 0.1,
+        "decay": 0.01,
+        "optimiser": ADAM,
+    },
     "maximum_likelihood": {
         "network": MLP,
         "reference": 2.0,
@@ -68,7 +91,17 @@ SMALL: dict[str, dict[str, Any]] = {
         "chain": CHAIN,
     },
 }
-ITEMS = {"multigrid": (1, 4, 4), "maximum_likelihood": (2,), "noise_contrastive": (2,)}
+IMAGES = (1, 4, 4)  # what multigrid learns; the others learn points
+
+
+def labels(learner: Any, count: int) -> list[torch.Tensor]:
+    """What `learn` and `fit` take besides: labels, where the learner wants them."""
+    return [torch.arange(count) % 3] if getattr(learner, "labelled", False) else []
+
+
+def fitted(learner: Any, x: torch.Tensor, **options: Any) -> Any:
+    (given,) = labels(learner, len(x)) or [None]
+    return fit(learner, x, FIT, seed=3, labels=given, **options)
 
 
 def made(name: str) -> Any:
@@ -76,15 +109,19 @@ def made(name: str) -> Any:
     return kind(kind.Settings.model_validate(SMALL[name]))
 
 
+def item(name: str) -> tuple[int, ...]:
+    return IMAGES if name == "multigrid" else (2,)
+
+
 def items(name: str, count: int) -> torch.Tensor:
-    return torch.rand(count, *ITEMS[name], generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return torch.rand(count, *item(name), generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_learner_reports_what_the_judge_reads(name: str) -> None:
     learner, x = made(name), items(name, 8)
     learner.prepare(x)
-    figures = learner.learn(x)
+    figures = learner.learn(x, *labels(learner, 8))
     for prefix in {key.rpartition("/")[0] for key in figures}:
         asked = {"f_data", "f_samples", "sd_data", "sd_samples"}
         assert asked <= {key.rpartition("/")[2] for key in figures if key.startswith(prefix)}
@@ -96,15 +133,16 @@ def test_learner_goes_on_with_the_same_bits_from_its_saved_state(name: str) -> N
     one, other, x = made(name), made(name), items(name, 8)
     for learner in (one, other):
         learner.prepare(x)
-    one.learn(x)
+    one.learn(x, *labels(one, 8))
     other.load_state_dict(copy(one.state_dict()))
     for _ in range(2):
-        first, second = one.learn(x), other.learn(x)
+        first, second = (each.learn(x, *labels(each, 8)) for each in (one, other))
         assert all(torch.equal(first[key], second[key]) for key in first)
     weights = one.networks.state_dict()
     assert all(torch.equal(weights[k], v) for k, v in other.networks.state_dict().items())
 
 
+APPLIED = [("classifier", "joint_classifier"), ("rounds", "introspective")]
 FIT = FitSettings.model_validate(
     {
         **{"updates": 12, "batch": 8, "average": 0.9, "final_rate": 0.1, "check_every": 2},
@@ -121,8 +159,8 @@ def cut(learner: Any, at: int) -> Any:
     """The learner, which is cut off in its iteration `at`."""
     learn, calls = learner.learn, iter(range(1, 100))
 
-    def once(batch: torch.Tensor) -> Any:
-        figures = learn(batch)
+    def once(*batch: torch.Tensor) -> Any:
+        figures = learn(*batch)
         if next(calls) == at:
             raise Cut
         return figures
@@ -142,17 +180,18 @@ def test_run_cut_off_and_resumed_has_the_bits_of_one_left_alone(
         torch.manual_seed(0)
         learners.append(made(name))
     alone, broken, resumed = learners
-    whole = fit(alone, x, FIT, seed=3)
+    whole = fitted(alone, x)
     with pytest.raises(Cut):
-        fit(cut(broken, at), x, FIT, seed=3, checkpoint=file)
+        fitted(cut(broken, at), x, checkpoint=file)
     assert file.exists() == (at > 4)
-    again = fit(resumed, x, FIT, seed=3, checkpoint=file)
+    again = fitted(resumed, x, checkpoint=file)
     assert again.curves == whole.curves
     for one, other in [(whole, again), (alone, resumed)]:
         first, second = flat(one), flat(other)
         assert first.keys() == second.keys()
         assert all(torch.equal(first[key], second[key]) for key in first)
-    assert (name == "maximum_likelihood") == ("chains.states" in flat(alone))
+    kept = name in ("maximum_likelihood", "joint_classifier")
+    assert kept == ("chains.states" in flat(alone))
 
 
 def flat(holder: Any) -> dict[str, torch.Tensor]:
@@ -175,7 +214,7 @@ def test_data_that_are_not_finite_are_refused_by_their_item(name: str) -> None:
     x = items(name, 30)
     x[9].view(-1)[0] = torch.nan
     with pytest.raises(ValueError, match="not finite, first in item 9; mend or leave out"):
-        fit(made(name), x, FIT, seed=3)
+        fitted(made(name), x)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -195,7 +234,7 @@ def test_sample_has_the_shape_of_the_data_and_depends_on_its_own_seed_alone(name
     learner, x = made(name), items(name, 8)
     learner.prepare(x)
     many = learner.sample([5, 6, 7], keep=1)[learner.size]
-    assert many[-1].shape == (3, *ITEMS[name]) and len(many) > 1
+    assert many[-1].shape == (3, *item(name)) and len(many) > 1
     alone = learner.sample([6])[learner.size][-1]
     assert torch.allclose(many[-1][1:2], alone, atol=1e-5)
     assert not torch.allclose(many[-1][:1], alone, atol=1e-3)
@@ -216,7 +255,7 @@ def test_score_has_a_finite_gradient_to_each_item_of_its_own(name: str) -> None:
 def test_saved_learner_scores_and_samples_as_before(name: str, tmp_path: Path) -> None:
     learner, x = made(name), items(name, 8)
     learner.prepare(x)
-    learner.learn(x)
+    learner.learn(x, *labels(learner, 8))
     save(tmp_path, name, learner, learner.networks)
     again = load(tmp_path).learner
     assert torch.equal(again.score(x), learner.score(x))
@@ -239,7 +278,12 @@ def test_feature_network_gives_the_learners_features_and_can_be_trained_from_scr
 
 def test_learner_that_can_hold_pixels_is_known_to() -> None:
     assert inpaints("multigrid")
-    assert not inpaints("maximum_likelihood") and not inpaints("noise_contrastive")
+    assert not any(inpaints(name) for name in LEARNERS if name != "multigrid")
+
+
+@pytest.mark.parametrize(("application", "name"), APPLIED)
+def test_application_of_one_learner_is_refused_to_others(application: str, name: str) -> None:
+    assert [each for each in LEARNERS if not refusal(each, application)] == [name]
 
 
 def test_an_experiment_that_inpaints_needs_a_learner_that_can(
