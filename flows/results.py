@@ -156,9 +156,7 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
     views = ("fitted", "unfitted", "noise")
     names += [f"statistics_ratio_{view}" for view in views if "statistics" in asked]
     ends = ("k", "long") if "conditional_chains" in asked else ()
-    return names + [
-        f"conditional_chains_{of}_{end}" for of in ("steady", "contrast") for end in ends
-    ]
+    names += [f"conditional_chains_{of}_{end}" for of in ("steady", "contrast") for end in ends]
     names += classified(asked["classifier"]) if "classifier" in asked else []
     return names + [f"rounds_accuracy_{w}" for w in ("first", "last") if "rounds" in asked]
 

@@ -7,16 +7,16 @@ import numpy as np
 
 from ebm.model import load
 from tasks.applications import (
-    conditional_chains,
     classifier,
+    conditional_chains,
     hopfield,
     inpaint,
     interpolate,
     long_chains,
     moments,
     reconstruct,
-    statistics,
     rounds,
+    statistics,
 )
 from tasks.applications.job import Job, Outcome
 from tasks.apply_settings import APPLICATIONS

@@ -104,6 +104,6 @@ def refusal(name: str, application: str) -> str | None:
         return None
     if application in ("classifier", "rounds"):
         needed = "classifiers" if application == "classifier" else "rounds"
-        has = hasattr(learner_class(name), needed)
+        has = hasattr(kind, needed)
         return None if has else f"has no method `{needed}`"
     return None if has_chain(name) else f"has no single chain from noise for {application} to run"

@@ -178,7 +178,7 @@ class FrameCNNSettings(Settings):
 
 NetworkSettings = Annotated[
     MLPSettings | ConvNetSettings | FrameSettings | FrameCNNSettings, Field(discriminator="kind")
-NetworkSettings = Annotated[MLPSettings | ConvNetSettings, Field(discriminator="kind")]
+]
 
 
 class MLPClassesSettings(MLPSettings):
