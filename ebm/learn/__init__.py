@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # so that names of learners are known without torch
     from torch import Tensor, nn
 
 LEARNERS = {
+    "coarse_to_fine": "CoarseToFine",
     "maximum_likelihood": "MaximumLikelihood",
     "multigrid": "Multigrid",
     "noise_contrastive": "NoiseContrastive",
