@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ebm.energy import contrast
-from ebm.learn.multigrid import expand, shrink
 from ebm.learn.parts import ChainSettings, OptimiserSettings, at_rest, descend, spectral
 from ebm.networks.expanding import Expanding
 from ebm.samplers.langevin import Record
@@ -145,7 +145,7 @@ class CoarseToFine:
     def learn(self, batch: Tensor) -> dict[str, Tensor]:
         """Do one iteration on a batch (N, C, H, W) in [-1, 1]; return its figures."""
         self.f.fade(self.settings.fade)
-        data = self.blur(shrink(batch, self.size))
+        data = self.blur(F.avg_pool2d(batch, batch.shape[-1] // self.size))
         x, record = self.synthesise(len(batch), generator=self.generator)
         f_data, f_samples = self.through["f"](torch.cat([data, x])).split([len(data), len(x)])
         loss = contrast(f_data, f_samples, self.settings.decay)
@@ -168,7 +168,7 @@ class CoarseToFine:
         """Run n chains of K steps, up through the stages below where they start there."""
         if self.settings.start == "below":
             ends, _ = cast(CoarseToFine, self.below).synthesise(n, generator=generator)
-            x = expand(ends, self.size)
+            x = F.interpolate(ends, scale_factor=2, mode="nearest")
         else:
             x = torch.empty(n, *self.shape, device=self.device)
             x.uniform_(-BOX, BOX, generator=generator)
@@ -189,7 +189,16 @@ class CoarseToFine:
         return (self.settings.channels, self.size, self.size)
 
     def noise(self, count: int, seeds: Sequence[int]) -> Tensor:
-        """Return starts from uniform noise, (count, C, H, W), one a seed."""
+        """Return starts from uniform noise, (count, C, H, W), one a seed.
+
+        Raises:
+            ValueError: chains start from the stage below, so there is no single one from noise.
+        """
+        if self.settings.start == "below":
+            raise ValueError(
+                "start is 'below': no single chain leads from noise to an image; give 'noise', or "
+                "leave out what needs one"
+            )
         like = torch.empty(count, *self.shape, device=self.device)
         return BOX * torch.special.erf(Noise(like, 1, seeds=seeds).next() / 2**0.5)
 
@@ -208,7 +217,7 @@ class CoarseToFine:
         """
         states = self.below.sample(seeds, keep=keep) if self.below else {}
         if self.settings.start == "below":
-            x = expand(states[cast(CoarseToFine, self.below).size][-1], self.size)
+            x = F.interpolate(states[self.size // 2][-1], scale_factor=2, mode="nearest")
         else:
             x = self.noise(len(seeds), spawn(seeds, 2 * self.size))
         chain, own = self.settings.chain, spawn(seeds, 2 * self.size + 1)

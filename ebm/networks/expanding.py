@@ -134,7 +134,7 @@ class Expanding(nn.Module):
         if self.grown:
             half = self.size // 2
             h = torch.lerp(self.from_rgb[str(half)](F.avg_pool2d(x, 2)), h, self.alpha)
-        for size, block in reversed(self.blocks.items()):
+        for size, block in reversed(list(self.blocks.items())):
             h = h if int(size) == self.size else block(h)
         return h
 

@@ -37,6 +37,10 @@ FRESH = {"noise": "gaussian", "scale": 1.0}
 CHAIN = {"steps": 2, "sample_steps": 2, "step_size": 0.1, "temperature": 1.0}
 ADAM = {"kind": "adam", "rate": 0.01, "momentum": 0.5}
 SMALL: dict[str, dict[str, Any]] = {
+    "coarse_to_fine": {
+        **{"channels": 1, "widths": [3, 2], "fade": 0, "start": "noise", "chain": CHAIN},
+        **{"data_noise": 0.1, "decay": 0.01, "optimiser": ADAM},
+    },
     "multigrid": {
         "channels": 1,
         "grids": [
@@ -68,7 +72,10 @@ SMALL: dict[str, dict[str, Any]] = {
         "chain": CHAIN,
     },
 }
-ITEMS = {"multigrid": (1, 4, 4), "maximum_likelihood": (2,), "noise_contrastive": (2,)}
+ITEMS: dict[str, tuple[int, ...]] = {
+    **{"coarse_to_fine": (1, 8, 8), "multigrid": (1, 4, 4)},
+    **{"maximum_likelihood": (2,), "noise_contrastive": (2,)},
+}
 
 
 def made(name: str) -> Any:
