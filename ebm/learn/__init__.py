@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # so that names of learners are known without torch
 LEARNERS = {
     "introspective": "Introspective",
     "joint_classifier": "JointClassifier",
+    "coarse_to_fine": "CoarseToFine",
     "maximum_likelihood": "MaximumLikelihood",
     "multigrid": "Multigrid",
     "noise_contrastive": "NoiseContrastive",

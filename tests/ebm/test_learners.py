@@ -37,6 +37,10 @@ FRESH = {"noise": "gaussian", "scale": 1.0}
 CHAIN = {"steps": 2, "sample_steps": 2, "step_size": 0.1, "temperature": 1.0}
 ADAM = {"kind": "adam", "rate": 0.01, "momentum": 0.5}
 SMALL: dict[str, dict[str, Any]] = {
+    "coarse_to_fine": {
+        **{"channels": 1, "widths": [3, 2], "fade": 0, "start": "noise", "chain": CHAIN},
+        **{"data_noise": 0.1, "decay": 0.01, "optimiser": ADAM},
+    },
     "multigrid": {
         "channels": 1,
         "grids": [
@@ -46,6 +50,16 @@ SMALL: dict[str, dict[str, Any]] = {
                 **{"momentum": 0.5, "decay": 0.0},
             }
         ],
+    },
+    "recovery": {
+        "network": {
+            **{"kind": "time_resnet", "size": 4, "channels": 1, "width": 4, "multiples": [1]},
+            **{"blocks": 1, "stride": 1},
+        },
+        "levels": [0, 300, 999],
+        "chain": {"steps": 2, "step_scale": 0.01, "temperature": 1.0},
+        "optimiser": ADAM,
+        "spectral": True,
     },
     "joint_classifier": {
         "network": {**MLP, "classes": 3},
@@ -91,7 +105,9 @@ SMALL: dict[str, dict[str, Any]] = {
         "chain": CHAIN,
     },
 }
-IMAGES = (1, 4, 4)  # what multigrid learns; the others learn points
+IMAGES = {  # what is learned by those that learn no points
+    **{"coarse_to_fine": (1, 8, 8), "multigrid": (1, 4, 4), "recovery": (1, 4, 4)}
+}
 
 
 def labels(learner: Any, count: int) -> list[torch.Tensor]:
@@ -110,7 +126,7 @@ def made(name: str) -> Any:
 
 
 def item(name: str) -> tuple[int, ...]:
-    return IMAGES if name == "multigrid" else (2,)
+    return IMAGES.get(name, (2,))
 
 
 def items(name: str, count: int) -> torch.Tensor:
