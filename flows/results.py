@@ -152,7 +152,15 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
         names += [f"long_chains_{f}_{side}" for side in ("noise", "data") for f in figures]
     names += [f"moments_gap_{k}" for k in ("short", "long") if "moments" in asked]
     sides = [f"{figure}_{of}" for figure in ("correlation", "error") for of in ("samples", "modes")]
-    return names + [f"hopfield_{side}" for side in sides if "hopfield" in asked]
+    names += [f"hopfield_{side}" for side in sides if "hopfield" in asked]
+    return names + (translations(asked["translate"]) if "translate" in asked else [])
+
+
+def translations(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of translations."""
+    kinds = ("edges", "own_nearest", "nearest_training", "kid_pixels8", "kid_efficientnet_lite0")
+    suffix = "" if asked["against"] == "test" else f"_{asked['against']}"
+    return [f"translate_{kind}{suffix}" for kind in kinds]
 
 
 def metrics(paths: Paths, name: str) -> list[dict[str, Any]]:

@@ -1,13 +1,14 @@
 """The settings of `apply`: what a trained model is put to, an optional block an application."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ebm.apply.boxes import KINDS, Box
 from ebm.settings import Settings, missing
+from tasks.evaluate_settings import KidSettings
 from tasks.refusals import located
 
 
@@ -30,7 +31,7 @@ def read_mask(raw: Any) -> str | Box:
 
 
 APPLICATIONS = (  # their order
-    *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield"),
+    *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield", "translate"),
 )
 
 
@@ -140,6 +141,17 @@ class HopfieldSettings(Settings):
     steps: int = Field(ge=1, description="steps of the chain, its noise off, to a mode")
 
 
+class TranslateSettings(Settings):
+    """Held-out images of another data set, taken to the model's own by its chain."""
+
+    source: str = Field(description="the data set whose held-out images are translated")
+    against: Literal["validation", "test"] = Field(
+        description="the held-out part of either data set: validation to choose, test to report"
+    )
+    shown: int = Field(ge=1, description="translations pictured")
+    kid: KidSettings = Field(description="of the translations to the held-out images")
+
+
 class ApplySettings(Settings):
     """An optional block an application; those given are run."""
 
@@ -149,6 +161,7 @@ class ApplySettings(Settings):
     long_chains: LongChainsSettings | None = Field(default=None, exclude_if=missing)
     moments: MomentsSettings | None = Field(default=None, exclude_if=missing)
     hopfield: HopfieldSettings | None = Field(default=None, exclude_if=missing)
+    translate: TranslateSettings | None = Field(default=None, exclude_if=missing)
 
     @model_validator(mode="after")
     def check_asked(self) -> Self:

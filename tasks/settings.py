@@ -15,7 +15,7 @@ from ebm.datasets import LOADERS, loader
 from ebm.fit import FitSettings
 from ebm.learn import learner_class, refusal
 from ebm.processes import check_division
-from ebm.settings import Settings
+from ebm.settings import Settings, missing
 from tasks.apply_settings import ApplySettings
 from tasks.classify_settings import ClassifySettings
 from tasks.evaluate_settings import SLOW, EvaluateSettings, Reference
@@ -90,6 +90,11 @@ class TrainSettings(Settings):
     """One training stage."""
 
     below: str | None = Field(description="training stage this one is learned over; null: none")
+    source: str | None = Field(
+        default=None,
+        exclude_if=missing,
+        description="data set whose training images chains start at, where start is source",
+    )
     processes: int = Field(
         default=1,
         ge=1,
@@ -104,6 +109,17 @@ class TrainSettings(Settings):
     def check_processes(self) -> "TrainSettings":
         """The processes share a batch equally."""
         check_division(self.fit.batch, self.processes)
+        return self
+
+    @model_validator(mode="after")
+    def check_source(self) -> "TrainSettings":
+        """A second data set is named where chains start at it, and nowhere else."""
+        if getattr(self.model, "translates", False) != (self.source is not None):
+            start = getattr(getattr(self.model, "start", None), "start", None)
+            raise ValueError(
+                f"source is {self.source!r} and model.start is {start!r}; a data set is named as "
+                "source where chains start there, and only then"
+            )
         return self
 
 
@@ -182,6 +198,14 @@ class Experiment(Settings):
                     "it out"
                 )
         model = self.train[self.final].model
+        translates = getattr(self.train[self.final].model, "translates", False)
+        for application in self.apply.asked():
+            if (application == "translate") != translates:
+                start = "at source images" if translates else "elsewhere than at a source"
+                raise ValueError(
+                    f"apply.{application} is given, and the chains of {self.final} start {start}; "
+                    "translate, and it alone, goes with start: source"
+                )
         if self.apply.hopfield and getattr(model, "reference", None) is None:
             raise ValueError(
                 "apply.hopfield is given, and reference is null; it needs a Gaussian reference"
@@ -237,6 +261,11 @@ class Params(Settings):
         for name, each in self.experiments.items():
             if each.apply and each.apply.reconstruct and each.apply.reconstruct.other:
                 named[f"experiments.{name}.apply.reconstruct.other"] = each.apply.reconstruct.other
+            if each.apply and each.apply.translate:
+                named[f"experiments.{name}.apply.translate.source"] = each.apply.translate.source
+            for stage, settings in each.train.items():
+                if settings.source:
+                    named[f"experiments.{name}.train.{stage}.source"] = settings.source
         for key, dataset in named.items():
             if dataset not in self.datasets:
                 raise ValueError(f"{key} is {dataset!r}; there are {', '.join(self.datasets)}")
@@ -262,7 +291,10 @@ class Params(Settings):
         for name, experiment in self.experiments.items():
             classify = experiment.classify.networks if experiment.classify else []
             asked = [("evaluate", each) for each in experiment.evaluate.networks]
-            for stage, network in [*asked, *(("classify", each) for each in classify)]:
+            asked += [("classify", each) for each in classify]
+            if experiment.apply and experiment.apply.translate:
+                asked.append(("apply.translate", "efficientnet"))
+            for stage, network in asked:
                 if network in SLOW and (experiment.dataset, network) not in made:
                     raise ValueError(
                         f"experiments.{name}.{stage}.networks has {network}; references has none "

@@ -6,7 +6,9 @@ from typing import Any
 from ebm.datasets.source import Source
 from ebm.names import hint
 
-LOADERS = ("cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist")
+LOADERS = (
+    *("anime_faces", "cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist"),
+)
 
 WEIGHTS = ("efficientnet", "inception")  # of networks: fetched alike, loaded by who uses them
 

@@ -12,6 +12,7 @@ TITLES = {
     "long_chains": "Long chains",
     "moments": "Moment matching",
     "hopfield": "Modes reconstruct themselves",
+    "translate": "Translation",
 }
 CAPTIONS = {  # by picture
     "interpolate": "A line a strip: from the start z2 on the left to z1 on the right, one noise.",
@@ -23,6 +24,9 @@ CAPTIONS = {  # by picture
     "long_chains_score": "Mean log p along the chains, less that of test images.",
     "hopfield": "A column a sample: x, s^2 grad f(x), the mode that x climbs to, and s^2 grad f of "
     "the mode, which is the mode itself.",
+    "translate": "A column a held-out image of the source: the image, the chain's states, the last "
+    "the translation; where its pixels moved, the lighter the farther; the target's training image "
+    "that is nearest to the translation.",
 }
 SEARCH = "A column an image of {of}: what the start found so far is turned into, then the image."
 
