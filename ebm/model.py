@@ -107,6 +107,33 @@ class Model:
             parts.append(states[self.size][-1].clamp(-1, 1).cpu())
         return torch.cat(parts).reshape(completions, *as_tensor(image).shape)
 
+    def translate(self, image: Any, seed: int = 0, *, keep: int = 0) -> Tensor:
+        """Take images of the source's domain to the model's own, by the chain that it learned with.
+
+        Args:
+            image: (C, H, W) or (N, C, H, W) in [-1, 1].
+            seed: the noise of image n depends on (seed, n) alone.
+            keep: keep the chain's state every so many steps; 0 keeps the end alone.
+
+        Returns:
+            The translations, shaped like `image`, in [-1, 1]; with `keep` the states, the images
+            first, the end last, stacked along a new first axis.
+
+        Raises:
+            ValueError: the chains start elsewhere, or the type, shape or range is wrong.
+
+        Example: `model.translate(image)`
+        """
+        from ebm.samplers.noise import seed_range
+
+        check(seed=(seed, 0), keep=(keep, 0))
+        self.check_translates()
+        x = in_range(as_images(image, self.channels, self.size))
+        states = self.learner.translate(x, seed_range(seed, len(x)), keep=keep)
+        path = torch.stack([state.clamp(-1, 1).cpu() for state in states])
+        path = path.reshape(len(states), *as_tensor(image).shape)
+        return path if keep else path[-1]
+
     def features(self, x: Tensor) -> Tensor:
         """Return the learned features of x: (N, C, H, W) in [-1, 1], as (N, D)."""
         return self.learner.features(x)
@@ -123,6 +150,15 @@ class Model:
         with torch.no_grad():
             scores = torch.cat([self.learner.score(part).cpu() for part in x.split(batch)])
         return scores.reshape(as_tensor(images).shape[:-3])
+
+    def check_translates(self) -> None:
+        """Refuse to translate by chains that did not learn from another domain's images."""
+        if not getattr(self.learner.settings, "translates", False):
+            start = getattr(getattr(self.learner.settings, "start", None), "start", "noise")
+            raise ValueError(
+                f"the model's chains start at {start}; it takes one whose start is source to "
+                "translate"
+            )
 
     def check_inpaints(self) -> None:
         """Refuse what needs held pixels where the learner cannot hold them."""

@@ -276,6 +276,27 @@ def inpaint(
 
 
 @command
+def translate(
+    name: Name,
+    image: Annotated[Path, typer.Argument(help="A picture of the source's kind.")],
+    *,
+    seed: Seed = 0,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Take a picture to the domain that a model has learned, by its chain from the picture on.
+
+    Written is a row: the picture, states of the chain, the last the translation, and what moved.
+
+    Example: [bold]ebm translate translate-anime-hair face.png[/bold]
+    """
+    from flows.on_files import Asked, translation
+
+    for line in translation(Asked(name, HERE.get(), out, force), image, seed):
+        typer.echo(line)
+
+
+@command
 def score(
     name: Name,
     files: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],

@@ -1,4 +1,4 @@
-"""The lines of `ebm sample`, `ebm inpaint` and `ebm score`; the work is in `tasks.on_files`.
+"""The lines of `ebm sample`, `inpaint`, `translate` and `score`; the work is in `tasks.on_files`.
 
 What is wrong in the words of a command is said before torch is loaded, which takes seconds. What is
 made goes where the user says, never over what is there unless they say so, and never among what the
@@ -63,6 +63,17 @@ def completions(asked: Asked, image: Path, mask: Path, times: int, seed: int) ->
     model = on_files.open_model(asked.name, paths)
     pace = on_files.pace(asked.name, paths)
     yield from on_files.inpaint(model, picture, hole, times, seed, path, pace=pace)
+    yield f"Written: {shown(path, asked.here)}"
+
+
+def translation(asked: Asked, image: Path, seed: int) -> Iterator[str]:
+    """Translate, write, and say where and what is to be seen."""
+    paths = known(asked.name)
+    path = target(asked, f"{asked.name}-translate-{image.stem}-seed-{seed}.png", paths)
+    from tasks import on_files
+
+    picture = on_files.File(str(image), asked.here / image)
+    yield from on_files.translate(on_files.open_model(asked.name, paths), picture, seed, path)
     yield f"Written: {shown(path, asked.here)}"
 
 

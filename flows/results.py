@@ -166,6 +166,14 @@ def classified(asked: Mapping[str, Any]) -> list[str]:
     names = ("accuracy", "calibration_error", "log_loss", "auroc_density", "auroc_confidence")
     attacked = attack_names(asked["norm"], asked["sizes"])
     return [*(f"classifier_{name}" for name in names), *attacked]
+    return names + (translations(asked["translate"]) if "translate" in asked else [])
+
+
+def translations(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of translations."""
+    kinds = ("edges", "own_nearest", "nearest_training", "kid_pixels8", "kid_efficientnet_lite0")
+    suffix = "" if asked["against"] == "test" else f"_{asked['against']}"
+    return [f"translate_{kind}{suffix}" for kind in kinds]
 
 
 def metrics(paths: Paths, name: str) -> list[dict[str, Any]]:

@@ -100,9 +100,10 @@ def follows() -> bool:
 
 
 def module_of(stage: str, inputs: Any) -> str:
-    """Return the module of a stage: points are evaluated by other means than images."""
-    points = stage == "evaluate" and hasattr(inputs.evaluate, "quadrature")
-    return "evaluate_points" if points else stage
+    """Return the module of a stage: points are evaluated, and domains applied, by other means."""
+    if stage == "evaluate" and hasattr(inputs.evaluate, "quadrature"):
+        return "evaluate_points"
+    return "apply_translate" if stage == "apply" and inputs.apply.translate else stage
 
 
 def print_to(log: Path) -> None:
@@ -123,9 +124,9 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
         return [paths.root / inputs.weights, paths.prepared(inputs.dataset)]
     data = [paths.prepared(inputs.dataset)] if hasattr(inputs, "dataset") else []
     if stage == "train":
-        over = inputs.train.below
+        over, source = inputs.train.below, inputs.train.source
         below = paths.model(name, over) if over else data[0] / "manifest.json"
-        return [data[0] / "train.npz", below]
+        return [data[0] / "train.npz", paths.prepared(source) if source else below]
     if stage == "evaluate" and not hasattr(inputs, "final"):
         slow = "inception" in inputs.evaluate.networks
         return [
@@ -134,6 +135,9 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
             *([paths.reference(inputs.dataset, "inception")] if slow else []),
         ]
     slow = inputs.classify.networks if stage == "classify" else []
+    if stage == "apply" and inputs.apply.translate:
+        slow = ["efficientnet"]
+        data.append(paths.prepared(inputs.apply.translate.source))
     return [
         paths.model(name, inputs.final),
         *([paths.samples(name)] if stage == "evaluate" else []),

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from ebm.apply.boxes import KINDS, Box
 from ebm.settings import Settings, missing
+from tasks.evaluate_settings import KidSettings
 from tasks.measured import attack_names
 from tasks.refusals import located
 
@@ -34,6 +35,7 @@ APPLICATIONS = (  # their order
     *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield"),
     *("statistics", "conditional_chains"),
     *("classifier", "rounds"),
+    *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield", "translate"),
 )
 
 
@@ -162,6 +164,8 @@ class ConditionalChainsSettings(Settings):
 
     chains: int = Field(ge=2, description="test images, a chain each at every level")
     times: int = Field(ge=2, description="their length over that of learning")
+
+
 class ClassifierSettings(Settings):
     """A learner that classifies: accuracy, calibration, other data, attacks; beside its twin."""
 
@@ -191,6 +195,17 @@ class RoundsSettings(Settings):
     shown: int = Field(ge=1, description="pseudo-negatives pictured, a column each")
 
 
+class TranslateSettings(Settings):
+    """Held-out images of another data set, taken to the model's own by its chain."""
+
+    source: str = Field(description="the data set whose held-out images are translated")
+    against: Literal["validation", "test"] = Field(
+        description="the held-out part of either data set: validation to choose, test to report"
+    )
+    shown: int = Field(ge=1, description="translations pictured")
+    kid: KidSettings = Field(description="of the translations to the held-out images")
+
+
 class ApplySettings(Settings):
     """An optional block an application; those given are run."""
 
@@ -204,6 +219,7 @@ class ApplySettings(Settings):
     conditional_chains: ConditionalChainsSettings | None = Field(default=None, exclude_if=missing)
     classifier: ClassifierSettings | None = Field(default=None, exclude_if=missing)
     rounds: RoundsSettings | None = Field(default=None, exclude_if=missing)
+    translate: TranslateSettings | None = Field(default=None, exclude_if=missing)
 
     @model_validator(mode="after")
     def check_asked(self) -> Self:

@@ -1,4 +1,4 @@
-"""A trained model on files: draw pictures, fill in a picture's hole, rank pictures by f(x).
+"""A trained model on files: draw pictures, fill in or translate one, rank pictures by f(x).
 
 The project is only read, so that a flow at work is not disturbed.
 """
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ebm.apply.translate import moved
 from ebm.datasets.folder import visible
 from ebm.datasets.picture import dimensions, read_mask, read_picture
 from ebm.model import BATCH, Model, load
@@ -23,6 +24,7 @@ from tasks.settings import read
 ALONE = 256  # pixels of a single picture's side, about
 ROW = 1200  # pixels of a row of pictures, about
 COLUMNS = 10  # pictures in a row, at most
+STATES = 4  # states of a chain in a row
 
 
 class File(NamedTuple):
@@ -117,6 +119,35 @@ def inpaint(
     words = "the completion" if completions == 1 else f"{completions} completions"
     last = "; where they differ, the lighter the more" if completions > 1 else ""
     notes.append(f"From the left: the picture; what is hidden, in blue; {words}{last}.")
+    return notes
+
+
+def translate(model: Model, image: File, seed: int, path: Path) -> list[str]:
+    """Take a picture to the model's domain, and write a row: picture, states, end, what moved.
+
+    Returns:
+        What the user should know, a sentence each.
+
+    Raises:
+        ValueError: the model does not translate, or the file cannot be read.
+    """
+    model.check_translates()
+    steps = model.learner.settings.chain.sample_steps
+    of_image = told(image, dimensions)
+    x, _ = told(image, read_picture, model.size, model.channels)
+    states = model.translate(x, seed, keep=max(1, steps // STATES)).numpy()
+    heat = moved(states[:1], states[-1:])[:, None]
+    heat = np.broadcast_to(2 * heat / max(heat.max(), 1e-9) - 1, states[:1].shape)
+    row = np.concatenate([states, heat.astype(np.float32)])
+    write_sheet(row, path, len(row), ROW)
+    notes = []
+    if of_image != (model.size, model.size):
+        notes.append(f"{image.name} is {by(of_image)}; the model sees {form(model)}.")
+    last = f"the last after {steps} steps"
+    notes.append(
+        f"From the left: the picture; states of the chain, {last}; what moved, the lighter the "
+        "farther."
+    )
     return notes
 
 

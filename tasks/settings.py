@@ -1,6 +1,6 @@
 """params.yaml, read once into typed, frozen settings; a stage sees only those it declares."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from ebm.datasets import LOADERS, loader
 from ebm.fit import FitSettings
 from ebm.learn import learner_class, refusal
 from ebm.processes import check_division
-from ebm.settings import Settings
+from ebm.settings import Settings, missing
 from tasks.apply_settings import ApplySettings
 from tasks.classify_settings import ClassifySettings
 from tasks.evaluate_settings import SLOW, EvaluateSettings, Reference
@@ -95,6 +95,11 @@ class TrainSettings(Settings):
     """One training stage."""
 
     below: str | None = Field(description="training stage this one is learned over; null: none")
+    source: str | None = Field(
+        default=None,
+        exclude_if=missing,
+        description="data set whose training images chains start at, where start is source",
+    )
     processes: int = Field(
         default=1,
         ge=1,
@@ -109,6 +114,17 @@ class TrainSettings(Settings):
     def check_processes(self) -> "TrainSettings":
         """The processes share a batch equally."""
         check_division(self.fit.batch, self.processes)
+        return self
+
+    @model_validator(mode="after")
+    def check_source(self) -> "TrainSettings":
+        """A second data set is named where chains start at it, and nowhere else."""
+        if getattr(self.model, "translates", False) != (self.source is not None):
+            start = getattr(getattr(self.model, "start", None), "start", None)
+            raise ValueError(
+                f"source is {self.source!r} and model.start is {start!r}; a data set is named as "
+                "source where chains start there, and only then"
+            )
         return self
 
 
@@ -186,6 +202,7 @@ class Experiment(Settings):
                     f"apply.{application} is given, and the learner {self.learner} {why}; leave "
                     "it out"
                 )
+        self.check_translates(self.apply.asked())
         model = self.train[self.final].model
         if self.apply.hopfield and getattr(model, "reference", None) is None:
             raise ValueError(
@@ -205,6 +222,17 @@ class Experiment(Settings):
         if len(shape) != 3:
             raise ValueError(f"apply is given, and x is of shape {shape}; it needs images")
         return self
+
+    def check_translates(self, asked: Iterable[str]) -> None:
+        """Chains that start at source images translate, and do nothing else."""
+        translates = getattr(self.train[self.final].model, "translates", False)
+        for application in asked:
+            if (application == "translate") != translates:
+                start = "at source images" if translates else "elsewhere than at a source"
+                raise ValueError(
+                    f"apply.{application} is given, and the chains of {self.final} start {start}; "
+                    "translate, and it alone, goes with start: source"
+                )
 
     @model_validator(mode="after")
     def check_points(self) -> "Experiment":
@@ -249,6 +277,11 @@ class Params(Settings):
                 named[f"experiments.{name}.apply.reconstruct.other"] = each.apply.reconstruct.other
             if each.apply and each.apply.classifier:
                 named[f"experiments.{name}.apply.classifier.other"] = each.apply.classifier.other
+            if each.apply and each.apply.translate:
+                named[f"experiments.{name}.apply.translate.source"] = each.apply.translate.source
+            for stage, settings in each.train.items():
+                if settings.source:
+                    named[f"experiments.{name}.train.{stage}.source"] = settings.source
         for key, dataset in named.items():
             if dataset not in self.datasets:
                 raise ValueError(f"{key} is {dataset!r}; there are {', '.join(self.datasets)}")
@@ -274,7 +307,10 @@ class Params(Settings):
         for name, experiment in self.experiments.items():
             classify = experiment.classify.networks if experiment.classify else []
             asked = [("evaluate", each) for each in experiment.evaluate.networks]
-            for stage, network in [*asked, *(("classify", each) for each in classify)]:
+            asked += [("classify", each) for each in classify]
+            if experiment.apply and experiment.apply.translate:
+                asked.append(("apply.translate", "efficientnet"))
+            for stage, network in asked:
                 if network in SLOW and (experiment.dataset, network) not in made:
                     raise ValueError(
                         f"experiments.{name}.{stage}.networks has {network}; references has none "

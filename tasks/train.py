@@ -115,13 +115,17 @@ def learn(processes: Processes, device: str, job: Job) -> dict[str, Any]:
 
 
 def made(job: Job, device: str) -> Any:
-    """Return the learner, freshly made, over the model below it."""
+    """Return the learner, freshly made, over the model below it, with its source if it has one."""
     settings = job.inputs.train
     below = (
         load(job.paths.model(job.name, settings.below), device).learner if settings.below else None
     )
     torch.manual_seed(job.inputs.seed)  # the networks' first parameters
-    return learner_class(job.inputs.learner)(settings.model, below=below, device=device)
+    learner = learner_class(job.inputs.learner)(settings.model, below=below, device=device)
+    if settings.source:
+        source = load_arrays(job.paths.prepared(settings.source) / "train.npz")["x"]
+        learner.begin_at(torch.from_numpy(source))
+    return learner
 
 
 def write(job: Job, learner: Any, fitted: Fitted) -> None:

@@ -26,6 +26,7 @@ EXPERIMENTS = PARAMS["experiments"]
 SOURCES = {dataset["source"] for dataset in PARAMS["datasets"].values()}
 FETCHED = {source for source in SOURCES if loader(source).SOURCE.files}  # the others: one's own
 FETCHED |= set(WEIGHTS)
+TRANSLATED = {name for name, e in EXPERIMENTS.items() if "translate" in (e.get("apply") or {})}
 POINTS = {name for name, e in EXPERIMENTS.items() if "quadrature" in e["evaluate"]}
 
 
@@ -86,6 +87,8 @@ def test_training_table_of_the_graph_agrees_with_the_settings() -> None:
         below = experiment["train"][row["stage"]]["below"]
         data = f"data/prepared/{row['dataset']}/manifest.json"
         filters = experiment["train"][row["stage"]]["model"].get("network", {}).get("weights")
+        if source := experiment["train"][row["stage"]].get("source"):
+            data = f"data/prepared/{source}"
         assert row["over"] == (f"models/{row['name']}/{below}" if below else filters or data)
 
 
@@ -110,7 +113,8 @@ def test_points_are_evaluated_beside_the_model_that_the_settings_name() -> None:
 @pytest.mark.parametrize("stage", ["sample", "classify", "apply"])
 def test_other_tables_of_the_graph_agree_with_the_settings(stage: str) -> None:
     table = GRAPH[stage]["foreach"]
-    assert set(table) == {name for name, e in EXPERIMENTS.items() if e.get(stage)}
+    wanted = {name for name, e in EXPERIMENTS.items() if e.get(stage)}
+    assert set(table) == wanted - (TRANSLATED if stage == "apply" else set())
     for name, row in table.items():
         for field in set(row) - {"beside", "also"}:
             assert row[field] == EXPERIMENTS[name][field], f"{stage}@{name}: {field}"
@@ -131,6 +135,16 @@ def test_apply_stands_beside_the_other_data_set_that_the_settings_name() -> None
         )
         beside = other or f"{row['dataset']}/manifest.json"
         assert row["beside"] == f"data/prepared/{beside}", name
+
+
+def test_translations_stand_on_the_source_and_the_model_that_the_settings_name() -> None:
+    table = GRAPH["apply-translate"]["foreach"]
+    assert set(table) == TRANSLATED
+    for name, row in table.items():
+        experiment = EXPERIMENTS[name]
+        assert row["source"] == experiment["apply"]["translate"]["source"]
+        for field in set(row) - {"source"}:
+            assert row[field] == experiment[field], f"apply-translate@{name}: {field}"
 
 
 def test_source_of_every_data_set_is_fetched_to_where_it_is_read() -> None:

@@ -6,7 +6,10 @@ from typing import Any
 from ebm.datasets.source import Source
 from ebm.names import hint
 
-LOADERS = ("cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist", "textures")
+LOADERS = (
+    *("anime_faces", "cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist"),
+    "textures",
+)
 
 # Of networks: fetched alike, loaded by who uses them.
 WEIGHTS = ("efficientnet", "inception", "vgg16")

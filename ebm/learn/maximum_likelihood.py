@@ -1,14 +1,16 @@
-"""Maximum likelihood by analysis and synthesis, for points and images (S04, S05).
+"""Maximum likelihood by analysis and synthesis, for points and images (S04, S05, S09).
 
     p(x) = exp(f(x)) q(x) / Z,    q uniform or N(0, sd^2 I)
     x      <-  K Langevin steps on log p from a start              (synthesis)
     theta  <-  theta + eta ( E_data[grad f] - E_samples[grad f] )  (analysis)
 
-The start tells the three variants apart (ebm/samplers/chains.py): `persistent` goes on from the
-last states, `data` begins at the batch (contrastive divergence), `noise` afresh (short-run).
+The start tells the variants apart (ebm/samplers/chains.py): `persistent` goes on from the last
+states, `data` begins at the batch (contrastive divergence), `noise` afresh (short-run), `source` at
+images of another domain, which the chain translates into the data's (one-sided translation).
 
 Source: Xie, Lu, Zhu, Wu, arXiv:1602.03264; Tieleman 2008 (persistent chains); Hinton 2002
-(contrastive divergence); Nijkamp et al., arXiv:1904.09770 (short-run).
+(contrastive divergence); Nijkamp et al., arXiv:1904.09770 (short-run); Zhao, Xie, Li, "Learning
+energy-based generative models via coarse-to-fine expanding and sampling", ICLR 2021 (translation).
 """
 
 from collections.abc import Sequence
@@ -28,7 +30,13 @@ from ebm.learn.parts import (
     spectral,
 )
 from ebm.networks import NetworkSettings
-from ebm.samplers.chains import Fresh, Persistent, SampleFrom, StartSettings, make_chains
+from ebm.samplers.chains import (
+    Fresh,
+    SampleFrom,
+    StartSettings,
+    States,
+    make_chains,
+)
 from ebm.samplers.hmc import HmcRecord
 from ebm.samplers.langevin import Record
 from ebm.samplers.noise import Noise, spawn
@@ -69,10 +77,15 @@ class MaximumLikelihoodSettings(Settings):
     @model_validator(mode="after")
     def check_together(self) -> "MaximumLikelihoodSettings":
         """Chains are kept where they persist; what is normalised is learned."""
-        if self.continues and self.start.start != "persistent":
+        if self.continues and self.start.start not in ("persistent", "source"):
             raise ValueError(
                 f"sample_from is 'chains' and start is {self.start.start!r}; only persistent "
                 "chains are kept: give noise and scale"
+            )
+        if self.translates and not self.continues:
+            raise ValueError(
+                f"start is 'source' and sample_from is noise of scale {self.sample_from.scale}; "
+                "such chains have learned to go on from source images alone: give 'chains'"
             )
         if self.learned == "head" and self.spectral:
             raise ValueError(
@@ -97,8 +110,13 @@ class MaximumLikelihoodSettings(Settings):
         return cast(Fresh, self.start) if self.continues else self.sample_from
 
     @property
+    def translates(self) -> bool:
+        """Whether chains start at another domain's images."""
+        return self.start.start == "source"
+
+    @property
     def continues(self) -> bool:
-        """Whether samples go on from the kept chains."""
+        """Whether samples go on from the kept chains, or from the kept source images."""
         return not isinstance(self.sample_from, Fresh)
 
 
@@ -113,6 +131,7 @@ class MaximumLikelihood:
     Attributes:
         networks: f, under that name.
         optimisers: one, under the same name.
+        source: (M, ...), images that chains start at where `start` is `source`; see `begin_at`.
         chains: where the chains of an iteration start.
         through, share: see `ebm.fit.Learner`.
 
@@ -138,6 +157,7 @@ class MaximumLikelihood:
             self.f.requires_grad_(False)
             cast(nn.Module, self.f.head).requires_grad_(True)
         self.through, self.share = {"f": self.f}, 1
+        self.source: Tensor | None = None
         self.optimisers = {"f": settings.optimiser.build(self.f)}
         self.generator = torch.Generator(self.device)
         self.chains = make_chains(settings.start, self.shape, self.generator)
@@ -162,6 +182,15 @@ class MaximumLikelihood:
         """x: (N, ...) -> f(x) + log q(x), (N,), up to one constant."""
         return tilt(self.f, self.settings.reference)
 
+    def begin_at(self, source: Tensor) -> None:
+        """Take the source images, (M, ...), before `prepare`.
+
+        Raises:
+            ValueError: they are of another shape than the data.
+        """
+        check_shape(source, self.shape)
+        self.source = source
+
     def prepare(self, x: Tensor) -> None:
         """See that the data x: (M, ...) fit, and start the persistent chains from noise.
 
@@ -172,7 +201,9 @@ class MaximumLikelihood:
         observe = getattr(self.f, "observe", None)  # of filters: the data give responses their unit
         if callable(observe):
             observe(x)
-        self.chains = make_chains(self.settings.start, self.shape, self.generator, self.share)
+        self.chains = make_chains(
+            self.settings.start, self.shape, self.generator, self.share, self.source
+        )
 
     def learn(self, batch: Tensor) -> dict[str, Tensor]:
         """Do one iteration on a batch (N, ...); return its figures."""
@@ -200,7 +231,13 @@ class MaximumLikelihood:
             return chain.run(self.log_density, x, steps=chain.steps, generator=self.generator)
 
     def noise(self, count: int, seeds: Sequence[int]) -> Tensor:
-        """Return starts from noise, (count, ...), one a seed."""
+        """Return starts from noise, (count, ...), one a seed.
+
+        Raises:
+            ValueError: the chains know source images alone.
+        """
+        if self.settings.translates:
+            raise ValueError("start is 'source': these chains have no start from noise")
         origin = self.settings.fresh
         like = torch.empty(count, *self.shape, device=self.device)
         e = Noise(like, 1, seeds=seeds).next()
@@ -209,7 +246,7 @@ class MaximumLikelihood:
     def starts(self, seeds: Sequence[int]) -> Tensor:
         """Return where chains start that draw samples, (N, ...), one a seed: noise or kept ones."""
         if self.settings.continues:
-            return cast(Persistent, self.chains).resume(seeds)
+            return cast(States, self.chains).resume(seeds)
         return self.noise(len(seeds), seeds)
 
     def blur(self, data: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
@@ -231,16 +268,32 @@ class MaximumLikelihood:
     def sample(self, seeds: Sequence[int], *, keep: int = 0) -> dict[int, list[Tensor]]:
         """Draw one item a seed by `sample_steps` steps: {size: states, the end last}.
 
-        From noise; or with `sample_from: chains` from the kept state that the seed picks. With M
+        From noise; or with `sample_from: chains` from the kept state that the seed picks, which is
+        an image of the source where chains start there: then the end is its translation. With M
         states kept, N samples go on from about M (1 - exp(-N / M)) of them; those that share one
         have different noise, and are alike where the steps are too few to forget it.
         """
-        x, chain = self.starts(spawn(seeds, 1)), self.settings.chain
+        x = self.starts(spawn(seeds, 1))
+        return {self.size: self.translate(x, spawn(seeds, 2), keep=keep)}
+
+    def translate(self, x: Tensor, seeds: Sequence[int], *, keep: int = 0) -> list[Tensor]:
+        """Return the states of `sample_steps` steps from x: (N, ...), the end last.
+
+        Args:
+            x: where chains begin: source images, of which the ends are the translations.
+            seeds: of the chains' noise, one each.
+            keep: keep the state every so many steps, x first; 0 keeps the end alone.
+        """
+        chain = self.settings.chain
         with at_rest(self.f):
             x, record = chain.run(
-                self.log_density, x, steps=chain.sample_steps, seeds=spawn(seeds, 2), keep=keep
+                self.log_density,
+                x.to(self.device),
+                steps=chain.sample_steps,
+                seeds=seeds,
+                keep=keep,
             )
-        return {self.size: record.path or [x]}
+        return record.path or [x]
 
     @property
     def feature_network(self) -> nn.Module:
@@ -271,7 +324,7 @@ class MaximumLikelihood:
             raise ValueError("model.pt holds no chains to go on from; run its training stage again")
         if kept is not None:
             check_shape(kept, self.shape)
-            cast(Persistent, self.chains).restore(kept)
+            cast(States, self.chains).restore(kept)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next iteration depends on."""

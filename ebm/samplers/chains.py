@@ -1,8 +1,9 @@
-"""Where the chains of the synthesis step start: the seed's three implementations.
+"""Where the chains of the synthesis step start: the seed's three implementations, and translation.
 
     (i)   persistent: from the end states of earlier iterations, kept in a buffer
     (ii)  contrastive divergence: from the observed examples
     (iii) non-persistent short-run: from noise
+    (iv)  one-sided translation: from images of another domain, the source
 
 A learner says `x, rows = chains.start(n, data, generator)`, runs its sampler from x, and says
 `chains.keep(rows, x)` with the end states. A start from a coarser grid or from a generator is
@@ -11,8 +12,9 @@ nothing of this file.
 
 Source: Tieleman, "Training restricted Boltzmann machines using approximations to the likelihood
 gradient", 2008 (i); Hinton, "Training products of experts by minimizing contrastive divergence",
-2002 (ii); Nijkamp, Hill, Zhu, Wu, arXiv:1904.09770 (iii); Du and Mordatch, arXiv:1903.08689 (the
-buffer of which a share is redrawn).
+2002 (ii); Nijkamp, Hill, Zhu, Wu, arXiv:1904.09770 (iii); Zhao, Xie, Li, "Learning energy-based
+generative models via coarse-to-fine expanding and sampling", ICLR 2021 (iv); Du and Mordatch,
+arXiv:1903.08689 (the buffer of which a share is redrawn).
 """
 
 from collections.abc import Callable, Sequence
@@ -71,7 +73,15 @@ class NoiseStart(Fresh):
     start: Literal["noise"] = Field(description="from fresh noise at each iteration")
 
 
-StartSettings = Annotated[PersistentStart | DataStart | NoiseStart, Field(discriminator="start")]
+class SourceStart(Settings):
+    """One-sided translation."""
+
+    start: Literal["source"] = Field(description="from examples of another domain, drawn anew")
+
+
+StartSettings = Annotated[
+    PersistentStart | DataStart | NoiseStart | SourceStart, Field(discriminator="start")
+]
 
 
 def or_chains(value: Any, read: Callable[[Any], Fresh]) -> Fresh | str:
@@ -177,7 +187,66 @@ class FromNoise(Stateless):
         return self.settings.draw((n, *self.shape), generator), None
 
 
-class Persistent:
+class States:
+    """What is kept beside a model, for samples to go on from.
+
+    Attributes:
+        states: (M, ...).
+    """
+
+    states: Tensor
+
+    def kept(self) -> Tensor:
+        """Return the first states, (M, ...), in at most 8 MiB; their order means nothing."""
+        return self.states[: max(1, KEPT // self.states[0].numel())].cpu().clone()
+
+    def restore(self, states: Tensor) -> None:
+        """Take what `kept` returned for all of them."""
+        self.states = states.to(self.states.device, copy=True)
+
+    def resume(self, seeds: Sequence[int]) -> Tensor:
+        """Return a state a seed, (N, ...), the row that the seed picks; the states stay.
+
+        So a state depends on its own seed alone. Two seeds may pick one row, and more seeds than
+        rows must: their chains part by their noise.
+        """
+        return self.states[[seed % len(self.states) for seed in seeds]]
+
+
+class FromSource(States, Stateless):
+    """One-sided translation: y_0 = x ~ p_source(x), of which a learner is given examples.
+
+    They are data, not a state of learning: whoever goes on with a run gives them again.
+
+    Args:
+        source: (M, ...), the examples; None until a trained model's own are restored.
+        shape: of one x.
+        generator: the examples live on its device.
+    """
+
+    kept = States.kept
+
+    def __init__(
+        self, source: Tensor | None, shape: Sequence[int], generator: torch.Generator
+    ) -> None:
+        there = torch.empty(0, *shape) if source is None else source
+        self.states = there.to(generator.device)
+
+    def start(
+        self, n: int, data: Tensor | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Draw n examples with replacement.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if not len(self.states):
+            raise ValueError("chains are to start at source images, and there are none")
+        rows = torch.randint(len(self.states), (n,), generator=generator, device=self.states.device)
+        return self.states[rows], None
+
+
+class Persistent(States):
     """A buffer of states on the device; each visit goes on from some of them.
 
     Args:
@@ -243,22 +312,6 @@ class Persistent:
             raise ValueError("rows is None; persistent chains need the rows that start returned")
         self.states.index_copy_(0, rows, x.detach())
 
-    def kept(self) -> Tensor:
-        """Return the first states, (M, ...), in at most 8 MiB; their order means nothing."""
-        return self.states[: max(1, KEPT // self.states[0].numel())].cpu().clone()
-
-    def restore(self, states: Tensor) -> None:
-        """Take what `kept` returned for the whole buffer."""
-        self.states = states.to(self.states.device, copy=True)
-
-    def resume(self, seeds: Sequence[int]) -> Tensor:
-        """Return a state a seed, (N, ...), the row that the seed picks; the buffer stays.
-
-        So a state depends on its own seed alone. Two seeds may pick one row, and more seeds than
-        rows must: their chains part by their noise.
-        """
-        return self.states[[seed % len(self.states) for seed in seeds]]
-
     def state_dict(self) -> dict[str, Tensor]:
         """Return a copy of the buffer."""
         return {"states": self.states.clone()}
@@ -276,15 +329,19 @@ class Persistent:
 
 
 def make_chains(
-    settings: PersistentStart | DataStart | NoiseStart,
+    settings: PersistentStart | DataStart | NoiseStart | SourceStart,
     shape: Sequence[int],
     generator: torch.Generator,
     share: int = 1,
+    source: Tensor | None = None,
 ) -> Chains:
     """Return the chains that the settings describe, for x of this shape, on generator's device.
 
-    `share` is the number of processes; each holds its part of what persists.
+    `share` is the number of processes; each holds its part of what persists. `source` is (M, ...),
+    where chains start at another domain's examples.
     """
     if isinstance(settings, PersistentStart):
         return Persistent(settings, shape, generator, share)
+    if isinstance(settings, SourceStart):
+        return FromSource(source, shape, generator)
     return FromNoise(settings, shape) if isinstance(settings, NoiseStart) else FromData()

@@ -16,6 +16,7 @@ TITLES = {
     "conditional_chains": "Long conditional chains",
     "classifier": "The classifier",
     "rounds": "Round by round",
+    "translate": "Translation",
 }
 CAPTIONS = {  # by picture
     "interpolate": "A line a strip: from the start z2 on the left to z1 on the right, one noise.",
@@ -39,6 +40,9 @@ CAPTIONS = {  # by picture
     "classifier_changed": "A column an image: as it is, and under the largest attack on each.",
     "rounds": "A column a chain: noise, then its pseudo-negative after each round.",
     "rounds_accuracy": "How well each round tells held-out data from pseudo-negatives.",
+    "translate": "A column a held-out image of the source: the image, the chain's states, the last "
+    "the translation; where its pixels moved, the lighter the farther; the target's training image "
+    "that is nearest to the translation.",
 }
 SEARCH = "A column an image of {of}: what the start found so far is turned into, then the image."
 

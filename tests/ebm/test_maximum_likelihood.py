@@ -345,3 +345,49 @@ def test_loaded_model_may_be_trained_whole_though_its_head_alone_was_learned(
     save(tmp_path, "maximum_likelihood", learner, learner.networks)
     assert "chains" not in read(tmp_path / "model.pt")
     assert all(p.requires_grad for p in load(tmp_path).learner.networks.parameters())
+
+
+SOURCE: dict[str, Any] = {"start": {"start": "source"}, "sample_from": "chains"}
+
+
+def test_chains_from_a_source_learn_to_end_at_the_data_and_keep_what_needs_no_change() -> None:
+    """Source and data differ by 3 in the first coordinate alone; the second tells items apart."""
+    chain = {"steps": 20, "sample_steps": 20, "step_size": 0.1, "noise": 0.0}
+    settings = {"kind": "adam", "rate": 0.01, "momentum": 0.5}
+    network = {"kind": "mlp", "dim": 2, "widths": [32, 32], "scale": 1.0}
+    learner = made(**SOURCE, chain=chain, optimiser=settings, network=network, data_noise=0.1)
+    shift, spread = torch.tensor([3.0, 0.0]), torch.tensor([0.2, 1.0])
+    learner.begin_at(points(256) * spread - shift / 2)
+    fitted = fit(learner, points(300)[44:] * spread + shift / 2, FIT, seed=0)
+    learner.networks.load_state_dict(fitted.networks.state_dict())
+    held = torch.randn(200, 2, generator=torch.Generator().manual_seed(5)) * spread - shift / 2
+    end = learner.translate(held, range(200))[-1]
+    assert end[:, 0].mean() == pytest.approx(1.5, abs=0.3)
+    assert torch.corrcoef(torch.stack([held[:, 1], end[:, 1]]))[0, 1] > 0.7
+
+
+def test_samples_of_a_translator_are_translations_of_the_images_kept_beside_it(
+    tmp_path: Path,
+) -> None:
+    learner = made(**SOURCE)
+    learner.begin_at(points(9) + 4)
+    learner.prepare(points())
+    save(tmp_path, "maximum_likelihood", learner, learner.networks)
+    loaded = load(tmp_path).learner
+    path = loaded.sample(seed_range(0, 5), keep=10)[2]
+    assert len(path) == 3 and set(map(tuple, path[0].tolist())) <= set(
+        map(tuple, (points(9) + 4).tolist())
+    )
+    assert torch.equal(path[-1], learner.sample(seed_range(0, 5))[2][-1])
+
+
+def test_translator_is_refused_what_it_has_not() -> None:
+    with pytest.raises(ValidationError, match="start is 'source' and sample_from is noise"):
+        made(start={"start": "source"})
+    learner = made(**SOURCE)
+    with pytest.raises(ValueError, match="no start from noise"):
+        learner.noise(1, [0])
+    with pytest.raises(ValueError, match=r"of shape \(3,\); model.network takes \(2,\)"):
+        learner.begin_at(torch.zeros(4, 3))
+    with pytest.raises(ValueError, match="there are none"):
+        step(learner, points())

@@ -25,6 +25,7 @@ COMMANDS = (
     "report",
     "sample",
     "inpaint",
+    "translate",
     "score",
     "dashboard",
     "adopt",
@@ -206,7 +207,12 @@ def picture(path: Path, value: int = 90, size: tuple[int, int] = (8, 8)) -> Path
     return path
 
 
-ON_FILES = [("sample", NAME), ("inpaint", NAME, "a.png", "b.png"), ("score", NAME, "a.png")]
+ON_FILES = [
+    ("sample", NAME),
+    ("inpaint", NAME, "a.png", "b.png"),
+    ("translate", NAME, "a.png"),
+    ("score", NAME, "a.png"),
+]
 
 
 @pytest.mark.parametrize("words", ON_FILES, ids=lambda words: words[0])
@@ -268,6 +274,7 @@ def test_place_that_cannot_be_written_is_refused_before_any_work(
 
 def test_what_is_written_does_not_make_the_project_look_changed() -> None:
     names = [f"{NAME}-samples-seed-3.png", f"docs/{NAME}-inpaint-seven-seed-4.png"]
+    names += [f"{NAME}-translate-face-seed-0.png"]
     command = ["git", "check-ignore", *names]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 128:
@@ -290,6 +297,14 @@ def test_inpaint_refuses_a_mask_of_another_size_by_name(trained: Path) -> None:
     assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1
     assert "hole.png is 8x9 and seven.png 8x8; the mask must be 8x8 too" in result.stderr
     assert not (trained / "row.png").exists()
+
+
+def test_translate_refuses_a_model_whose_chains_start_elsewhere(trained: Path) -> None:
+    picture(trained / "seven.png")
+    result = call("translate", NAME, "seven.png")
+    assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1
+    assert "the model's chains start at noise; it takes one whose start is source" in result.stderr
+    assert not list(trained.glob("*translate*"))
 
 
 def test_score_ranks_what_can_be_read_and_names_the_rest(trained: Path) -> None:

@@ -10,7 +10,9 @@ from PIL import Image
 from ebm.datasets.picture import read_picture
 from ebm.learn.multigrid import Multigrid
 from ebm.model import Model, load, save
-from tasks.on_files import ALONE, File, draw, inpaint, score
+from tasks.on_files import ALONE, File, draw, inpaint, score, translate
+from tasks.pictures import cut
+from tests.tasks.test_apply_translate import translator
 
 GRID = {"width": 3, "steps": 2, "step_size": 1.0, "noise": 0.05, "start_noise": 0.1}
 REST = {"bounds": 1.0, "data_noise": 0.0, "rate": 0.01, "momentum": 0.5, "decay": 0.05}
@@ -168,3 +170,26 @@ def test_nothing_to_read_gives_an_empty_ranking(model: Model, tmp_path: Path) ->
     )
     assert found.scores == [] and found.notes == []
     assert set(found.left_out) == {"none.png", "here/model.json", "here/model.pt"}
+
+
+def test_translation_writes_picture_states_end_and_what_moved(tmp_path: Path) -> None:
+    learner = translator()
+    save(tmp_path, "maximum_likelihood", learner, learner.networks)
+    image = saved(tmp_path / "face.png", noise(10, 8, 3))
+    notes = translate(load(tmp_path), image, 0, tmp_path / "row.png")
+    assert notes == [
+        "face.png is 8x10; the model sees its centre square at 8x8, in colour.",
+        "From the left: the picture; states of the chain, the last after 8 steps; what moved, the "
+        "lighter the farther.",
+    ]
+    row = cut(pixels_of(tmp_path / "row.png"), 8)
+    assert row.shape == (1, 6, 8, 8, 3)
+    x, _ = read_picture(image.path, 8, 3)
+    assert np.abs(row[0, 0].transpose(2, 0, 1) / 127.5 - 1 - x).max() < 0.01
+    assert (row[0, 5] == row[0, 5][..., :1]).all() and row[0, 5].max() == 255
+
+
+def test_model_of_other_chains_translates_nothing(model: Model, tmp_path: Path) -> None:
+    image = saved(tmp_path / "face.png", noise(8, 8))
+    with pytest.raises(ValueError, match="the model's chains start at noise; it takes one whose"):
+        translate(model, image, 0, tmp_path / "row.png")

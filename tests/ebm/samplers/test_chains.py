@@ -12,6 +12,7 @@ from ebm.samplers.chains import (
     DataStart,
     FromData,
     FromNoise,
+    FromSource,
     NoiseStart,
     Persistent,
     PersistentStart,
@@ -127,9 +128,10 @@ def test_settings_are_told_apart_by_their_start() -> None:
         read({"start": "persistent", "chains": 9, "rejuvenation": 0.05, **UNIFORM}),
         read({"start": "data"}),
         read({"start": "noise", **UNIFORM}),
+        read({"start": "source"}),
     ]
     kinds = [type(make_chains(settings, (2,), generator())) for settings in made]
-    assert kinds == [Persistent, FromData, FromNoise]
+    assert kinds == [Persistent, FromData, FromNoise, FromSource]
 
 
 @pytest.mark.parametrize(
@@ -192,3 +194,23 @@ def test_restored_chains_resume_by_seed_and_stay_as_they_are() -> None:
     assert x[:, 0, 0].tolist() == [1.0, 0.0, 1.0, 0.0]
     x.zero_()
     assert torch.equal(chains.states, states)
+
+
+def test_source_starts_are_examples_drawn_by_the_generator_and_leave_these_as_they_are() -> None:
+    given = torch.arange(12.0).reshape(6, 2)
+    chains = FromSource(given, (2,), generator())
+    x, rows = chains.start(400, None, generator(3))
+    assert rows is None and {tuple(each) for each in x.tolist()} == {*map(tuple, given.tolist())}
+    assert torch.equal(chains.start(400, None, generator(3))[0], x)
+    x.zero_()
+    chains.keep(rows, x)
+    assert torch.equal(chains.kept(), given) and chains.state_dict() == {}
+    assert torch.equal(chains.resume([7, 0]), given[[1, 0]])
+
+
+def test_source_chains_without_examples_are_refused_and_take_those_that_were_kept() -> None:
+    chains = FromSource(None, (2,), generator())
+    with pytest.raises(ValueError, match="start at source images, and there are none"):
+        chains.start(1, None, generator())
+    chains.restore(torch.ones(3, 2))
+    assert torch.equal(chains.start(2, None, generator())[0], torch.ones(2, 2))
