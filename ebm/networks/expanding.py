@@ -133,7 +133,8 @@ class Expanding(nn.Module):
         h = self.blocks[str(self.size)](self.from_rgb[str(self.size)](x))
         if self.grown:
             half = self.size // 2
-            h = torch.lerp(self.from_rgb[str(half)](F.avg_pool2d(x, 2)), h, self.alpha)
+            low = self.from_rgb[str(half)](F.avg_pool2d(x, 2))
+            h = (1 - self.alpha) * low + self.alpha * h
         for size, block in reversed(list(self.blocks.items())):
             h = h if int(size) == self.size else block(h)
         return h

@@ -116,6 +116,13 @@ def test_chain_of_a_normalised_network_computes_its_weights_once(precision: str)
     assert torch.isfinite(made.learn(x)["strength"])
 
 
+def test_chain_may_round_what_a_growing_network_multiplies() -> None:
+    _, upper = stacked("below", chain={**CHAIN, "precision": "bfloat16"})
+    for _ in range(3):
+        figures = upper.learn(images())
+    assert 0 < upper.f.alpha < 1 and figures["strength"].isfinite()
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
