@@ -134,15 +134,15 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
             *data,
             *([paths.reference(inputs.dataset, "inception")] if slow else []),
         ]
-    slow = inputs.classify.networks if stage == "classify" else []
+    seen = inputs.classify.networks if stage == "classify" else []
     if stage == "apply" and inputs.apply.translate:
-        slow = ["efficientnet"]
+        seen = ["efficientnet"]
         data.append(paths.prepared(inputs.apply.translate.source))
     return [
         paths.model(name, inputs.final),
         *([paths.samples(name)] if stage == "evaluate" else []),
         *data,
-        *(paths.reference(inputs.dataset, network) for network in slow),
+        *(paths.reference(inputs.dataset, network) for network in seen),
     ]
 
 

@@ -174,7 +174,7 @@ class CoarseToFine:
             x.uniform_(-BOX, BOX, generator=generator)
         return self.chain(x, steps=self.settings.chain.steps, generator=generator)
 
-    def chain(self, x: Tensor, **how: Any) -> tuple[Tensor, Record]:
+    def chain(self, x: Tensor, **how: Any) -> tuple[Tensor, Any]:
         """Run chains from x: (N, C, H, W); bring their ends into the box.
 
         Not at every step, which would hold pixels at the border that the next step would free.
