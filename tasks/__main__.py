@@ -134,7 +134,7 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
             *data,
             *([paths.reference(inputs.dataset, "inception")] if slow else []),
         ]
-    slow = inputs.classify.networks if stage == "classify" else []
+    slow: list[str] = [*inputs.classify.networks] if stage == "classify" else []
     if stage == "apply" and inputs.apply.translate:
         slow = ["efficientnet"]
         data.append(paths.prepared(inputs.apply.translate.source))

@@ -76,8 +76,8 @@ def run(name: str, part: None, inputs: ApplyInputs, paths: Paths, monitor: Monit
         monitor.progress(place, len(seen), eyes.name)
     with new_folder(paths.results(name) / "apply") as folder:
         picture(folder / "translate.png", states, sets, asked.shown)
-    told = (naming(rows, asked.against) for rows in (metrics, compared))
-    write_scores(paths.results(name) / "apply.json", name, PROTOCOL, *told)
+    metrics, compared = (naming(rows, asked.against) for rows in (metrics, compared))
+    write_scores(paths.results(name) / "apply.json", name, PROTOCOL, metrics, compared)
     monitor.note(pictures=[str(paths.results(name) / "apply" / "translate.png")])
 
 

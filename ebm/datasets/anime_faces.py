@@ -65,7 +65,7 @@ def load(raw: Path, options: Options, tell: Tell = silent) -> Loaded:
     rows = np.flatnonzero(labels >= 0)
     images = np.empty((len(rows), 3, options.size, options.size), np.float32)
     for done, row in enumerate(rows):
-        images[done] = decoded(streams[row], row, options.size)
+        images[done] = decoded(streams[row], int(row), options.size)
         tell(done + 1, len(rows))
     return Loaded(images, labels[rows].astype(np.int64))
 

@@ -131,8 +131,9 @@ class Stateless:
     def keep(self, rows: Tensor | None, x: Tensor) -> None:
         """Forget x."""
 
-    def kept(self) -> None:
+    def kept(self) -> Tensor | None:
         """Return None: there are no states."""
+        return None
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return nothing."""
