@@ -128,21 +128,21 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
         below = paths.model(name, over) if over else data[0] / "manifest.json"
         return [data[0] / "train.npz", paths.prepared(source) if source else below]
     if stage == "evaluate" and not hasattr(inputs, "final"):
-        slow = "inception" in inputs.evaluate.networks
+        seen = "inception" in inputs.evaluate.networks
         return [
             paths.samples(name),
             *data,
-            *([paths.reference(inputs.dataset, "inception")] if slow else []),
+            *([paths.reference(inputs.dataset, "inception")] if seen else []),
         ]
-    seen = inputs.classify.networks if stage == "classify" else []
+    slow: list[str] = [*inputs.classify.networks] if stage == "classify" else []
     if stage == "apply" and inputs.apply.translate:
-        seen = ["efficientnet"]
+        slow = ["efficientnet"]
         data.append(paths.prepared(inputs.apply.translate.source))
     return [
         paths.model(name, inputs.final),
         *([paths.samples(name)] if stage == "evaluate" else []),
         *data,
-        *(paths.reference(inputs.dataset, network) for network in seen),
+        *(paths.reference(inputs.dataset, network) for network in slow),
     ]
 
 

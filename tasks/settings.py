@@ -306,14 +306,14 @@ class Params(Settings):
         made = {(each.dataset, each.network) for each in self.references.values()}
         for name, experiment in self.experiments.items():
             classify = experiment.classify.networks if experiment.classify else []
-            asked = [("evaluate", each) for each in experiment.evaluate.networks]
-            asked += [("classify", each) for each in classify]
+            asked = [("evaluate.networks has", each) for each in experiment.evaluate.networks]
+            asked += [("classify.networks has", each) for each in classify]
             if experiment.apply and experiment.apply.translate:
-                asked.append(("apply.translate", "efficientnet"))
-            for stage, network in asked:
+                asked.append(("apply.translate needs", "efficientnet"))
+            for key, network in asked:
                 if network in SLOW and (experiment.dataset, network) not in made:
                     raise ValueError(
-                        f"experiments.{name}.{stage}.networks has {network}; references has none "
+                        f"experiments.{name}.{key} {network}; references has none "
                         f"of the data set {experiment.dataset} by it"
                     )
 

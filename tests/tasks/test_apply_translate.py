@@ -116,10 +116,11 @@ def test_loaded_model_translates_one_image_as_among_many(paths: Paths) -> None:
 
 
 def params(tmp_path: Path, change: Any) -> Path:
-    """Write the project's settings, changed."""
+    """Write the experiment's settings, changed."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["experiments"] = {NAME: content["experiments"][NAME]}
     change(content["experiments"][NAME])
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return tmp_path / "params.yaml"
 
 
