@@ -69,6 +69,19 @@ def test_f_is_the_weighted_sum_of_its_statistics(changes: dict[str, Any]) -> Non
     )
 
 
+@pytest.mark.parametrize("changes", [{}, {"potential": "rectified", "homogeneous": False}])
+def test_f_is_each_items_own_finite_in_its_slope_and_the_same_when_loaded(
+    changes: dict[str, Any],
+) -> None:
+    f, x = frame(**changes), torch.randn(5, 1, 16, 16)
+    f.observe(x)
+    assert torch.allclose(f(x)[2:3], f(x[2:3]), rtol=1e-4, atol=1e-3)
+    assert bool(grad(f, x).isfinite().all()) and bool((grad(f, x).flatten(1).norm(dim=1) > 0).all())
+    other = frame(**changes)
+    other.load_state_dict(f.state_dict())
+    assert torch.equal(other(x), f(x))
+
+
 def test_homogeneous_f_does_not_know_where_it_is() -> None:
     f, x = frame(), torch.randn(2, 1, 16, 16)
     assert torch.allclose(f(x.roll((3, 5), (2, 3))), f(x), rtol=1e-4)
