@@ -34,7 +34,12 @@ CAUSES = {
 }
 REMEDIES = {  # by cause, in the order to be tried, each by the setting that it needs
     "data": {},
-    "chain": {"step_size": "a smaller step_size", "bounds": "bounds", "clip": "a clip"},
+    "chain": {
+        "step_size": "a smaller step_size",
+        "step_scale": "a smaller step_scale",
+        "bounds": "bounds",
+        "clip": "a clip",
+    },
     "parameter": {
         "rate": "a smaller rate",
         "gradient_clip": "gradient_clip",

@@ -38,6 +38,9 @@ APPLICATIONS = (  # their order
     *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield", "translate"),
 )
 
+# Networks of fixed filters, which tell what samples are judged by.
+WITH_VIEWS = ("frame", "frame_cnn")
+
 
 class InpaintSettings(Settings):
     """Fill the hidden part of held-out images."""
@@ -232,6 +235,31 @@ class ApplySettings(Settings):
                     f"inpaint.masks has {mask}, which begins as an application does; rename it"
                 )
         return self
+
+    def check_model(self, network: str, final: str, model: Any) -> None:
+        """Refuse what the network or the chains' start is not made for.
+
+        Args:
+            network: of the experiment.
+            final: the training stage whose model is applied.
+            model: that stage's settings of its learner.
+
+        Raises:
+            ValueError: one sentence.
+        """
+        if self.statistics and network not in WITH_VIEWS:
+            raise ValueError(
+                f"apply.statistics is given, and network is {network}; it needs fixed filters: "
+                f"{', '.join(WITH_VIEWS)}"
+            )
+        translates = getattr(model, "translates", False)
+        for application in self.asked():
+            if (application == "translate") != translates:
+                start = "at source images" if translates else "elsewhere than at a source"
+                raise ValueError(
+                    f"apply.{application} is given, and the chains of {final} start {start}; "
+                    "translate, and it alone, goes with start: source"
+                )
 
     def asked(self) -> dict[str, Settings]:
         """Return the settings of the applications that are asked for, in their order."""

@@ -1,6 +1,6 @@
 """params.yaml, read once into typed, frozen settings; a stage sees only those it declares."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from pydantic import (
 from ebm.datasets import LOADERS, loader
 from ebm.fit import FitSettings
 from ebm.learn import learner_class, refusal
+from ebm.names import hint
 from ebm.processes import check_division
 from ebm.settings import Settings, missing
 from tasks.apply_settings import ApplySettings
@@ -28,11 +29,6 @@ from tasks.points_settings import (
     point_shape,
 )
 from tasks.refusals import SettingsError, located, pick, sentence, telling
-
-WITH_VIEWS = (
-    "frame",
-    "frame_cnn",
-)  # networks of fixed filters, which tell what samples are judged by
 
 
 class Dataset(Settings):
@@ -202,16 +198,11 @@ class Experiment(Settings):
                     f"apply.{application} is given, and the learner {self.learner} {why}; leave "
                     "it out"
                 )
-        self.check_translates(self.apply.asked())
         model = self.train[self.final].model
+        self.apply.check_model(self.network, self.final, model)
         if self.apply.hopfield and getattr(model, "reference", None) is None:
             raise ValueError(
                 "apply.hopfield is given, and reference is null; it needs a Gaussian reference"
-            )
-        if self.apply.statistics and self.network not in WITH_VIEWS:
-            raise ValueError(
-                f"apply.statistics is given, and network is {self.network}; it needs fixed "
-                f"filters: {', '.join(WITH_VIEWS)}"
             )
         grids = getattr(model, "grids", None)
         if self.apply.inpaint and grids:
@@ -222,17 +213,6 @@ class Experiment(Settings):
         if len(shape) != 3:
             raise ValueError(f"apply is given, and x is of shape {shape}; it needs images")
         return self
-
-    def check_translates(self, asked: Iterable[str]) -> None:
-        """Chains that start at source images translate, and do nothing else."""
-        translates = getattr(self.train[self.final].model, "translates", False)
-        for application in asked:
-            if (application == "translate") != translates:
-                start = "at source images" if translates else "elsewhere than at a source"
-                raise ValueError(
-                    f"apply.{application} is given, and the chains of {self.final} start {start}; "
-                    "translate, and it alone, goes with start: source"
-                )
 
     @model_validator(mode="after")
     def check_points(self) -> "Experiment":
@@ -284,7 +264,7 @@ class Params(Settings):
                     named[f"experiments.{name}.train.{stage}.source"] = settings.source
         for key, dataset in named.items():
             if dataset not in self.datasets:
-                raise ValueError(f"{key} is {dataset!r}; there are {', '.join(self.datasets)}")
+                raise ValueError(f"{key} is {dataset!r}; {hint(dataset, self.datasets)}")
         self.check_references()
         self.check_points()
         return self

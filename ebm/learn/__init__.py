@@ -100,7 +100,7 @@ def refusal(name: str, application: str) -> str | None:
     if application == "inpaint":
         return None if inpaints(name) else "cannot inpaint: its `sample` takes no `fixed`"
     if application == "conditional_chains":
-        return None if hasattr(kind, "recover") else "has no conditional chains: no `recover`"
+        return None if hasattr(kind, "recover") else "has no `recover` for conditional_chains"
     if application == "interpolate" and hasattr(kind, "run"):
         return None
     if application in ("classifier", "rounds"):

@@ -54,7 +54,7 @@ class RecoveryChainSettings(Settings):
 
     @property
     def step_size(self) -> float:
-        """dt of the chain in u = y / s_t, at every level."""
+        """Dt of the chain in u = y / s_t, at every level."""
         return 1.0
 
     @property

@@ -46,7 +46,7 @@ def one_sentence(text: str) -> bool:
         ("device", "tpu", ["device is 'tpu'", "'cpu' or 'gpu'"]),
         ("learner", "multigird", ["no learner 'multigird'", "did you mean multigrid?"]),
         ("learner", ["multigrid"], ["learner is ['multigrid']", "string"]),
-        ("dataset", "digit", ["dataset is 'digit'", "there are digits"]),
+        ("dataset", "digit", ["dataset is 'digit'", "did you mean digits?"]),
         ("final", "jiont", ["final is 'jiont'", "joint"]),
         ("threads", 0, ["threads is 0"]),
         ("train.joint.below", "nothing", ["train.joint.below is 'nothing'", "null or an earlier"]),
@@ -208,7 +208,7 @@ SHORT = "experiments.shortrun-mnist"
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({f"{SHORT}.apply.reconstruct.other": "fashoin"}, "reconstruct.other is 'fashoin'; there"),
+        ({f"{SHORT}.apply.reconstruct.other": "fashoin"}, "reconstruct.other is 'fashoin'; did"),
         (
             {f"{SHORT}.apply": {"inpaint": CONTENT["experiments"][NAME]["apply"]["inpaint"]}},
             "the learner maximum_likelihood cannot inpaint",

@@ -11,6 +11,10 @@ def test_learner_can_do_what_its_class_has(name: str) -> None:
     for application in APPLICATIONS:
         kind = learner_class(name)
         of_one = {"classifier": hasattr(kind, "classifiers"), "rounds": hasattr(kind, "rounds")}
+        of_one |= {
+            "conditional_chains": hasattr(kind, "recover"),
+            "interpolate": has_chain(name) or hasattr(kind, "run"),
+        }
         able = of_one.get(application, has_chain(name))
         able = inpaints(name) if application == "inpaint" else able
         why = refusal(name, application)

@@ -317,7 +317,8 @@ def test_every_source_is_declared_in_full(name: str) -> None:
     for form in (declared, declared.otherwise):
         digests = form.files.values() if form else []
         assert all(len(digest) == 64 for digest in digests)
-    assert len(declared.wheel) == (64 if declared.carrier else 0)
+    each_platform_its_own = name == "textures"  # wheel: its files are checked, not it
+    assert len(declared.wheel) == (64 if declared.carrier and not each_platform_its_own else 0)
     assert module.Options is None or issubclass(module.Options, Settings)
     assert isinstance(module.REVISION, int) and callable(module.load)
 
@@ -325,5 +326,5 @@ def test_every_source_is_declared_in_full(name: str) -> None:
 def test_unknown_source_names_the_nearest() -> None:
     with pytest.raises(ValueError, match="no data source 'digit'; did you mean digits"):
         loader("digit")
-    with pytest.raises(ValueError, match="there are cifar10, densities"):
+    with pytest.raises(ValueError, match="there are anime_faces, cifar10, densities"):
         loader("xyz")
