@@ -52,6 +52,15 @@ class RecoveryChainSettings(Settings):
         description="of f's products in chains of learning; all else, and samples, are float32",
     )
 
+    @property
+    def step_size(self) -> float:
+        """dt of the chain in u = y / s_t, at every level."""
+        return 1.0
+
+    @property
+    def noise(self) -> None:
+        """The noise of a step follows from T."""
+
 
 class RecoverySettings(Settings):
     """A network, the levels, their chains and the optimiser."""
@@ -267,7 +276,7 @@ class Recovery:
             in_precision(log_density, precision),
             start / at.step,
             steps=self.settings.chain.steps if steps is None else steps,
-            step_size=pace,
+            step_size=pace * self.settings.chain.step_size,
             temperature=temperature,
             **options,
         )
