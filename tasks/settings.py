@@ -29,7 +29,10 @@ from tasks.points_settings import (
 )
 from tasks.refusals import SettingsError, located, pick, sentence, telling
 
-WITH_VIEWS = ("frame",)  # networks of fixed filters, which tell what samples are judged by
+WITH_VIEWS = (
+    "frame",
+    "frame_cnn",
+)  # networks of fixed filters, which tell what samples are judged by
 
 
 class Dataset(Settings):

@@ -85,7 +85,8 @@ def test_training_table_of_the_graph_agrees_with_the_settings() -> None:
             assert row[field] == experiment[field], f"{key}: {field}"
         below = experiment["train"][row["stage"]]["below"]
         data = f"data/prepared/{row['dataset']}/manifest.json"
-        assert row["over"] == (f"models/{row['name']}/{below}" if below else data)
+        filters = experiment["train"][row["stage"]]["model"].get("network", {}).get("weights")
+        assert row["over"] == (f"models/{row['name']}/{below}" if below else filters or data)
 
 
 def test_evaluate_stands_beside_the_reference_where_the_settings_name_inception() -> None:

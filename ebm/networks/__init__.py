@@ -4,6 +4,7 @@ A network's file is imported when it is built, so that a stage depends on the on
 """
 
 from importlib import import_module
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -131,6 +132,50 @@ class TimeResNetSettings(Settings):
         )
 
 
+class FrameCNNSettings(Settings):
+    """One linear layer over filters of VGG-16, for square images."""
+
+    kind: Literal["frame_cnn"]
+    size: int = Field(ge=2, description="side of the image, in pixels")
+    channels: Literal[1, 3] = Field(description="1 for grey, 3 for colour")
+    layers: list[str] = Field(min_length=1, description="of VGG-16: conv1_1 to conv5_3")
+    unfitted: list[str] = Field(description="other layers, whose maps samples are judged by, too")
+    homogeneous: bool = Field(description="one weight a filter; false: one a filter and position")
+    activation: Literal["relu", "silu", "celu", "softplus"] = Field(
+        description="relu as VGG was trained; the others are smooth"
+    )
+    pooling: Literal["max", "average"] = Field(description="max as VGG was trained")
+    padding: Literal["constant", "reflect", "circular"] = Field(
+        description="what lies around the image and every map; constant: zeros, as VGG was trained"
+    )
+    weights: str | None = Field(description="file inside the project; null: filters stay random")
+    sha256: str | None = Field(pattern="^[0-9a-f]{64}$", description="of that file")
+    head_scale: float = Field(ge=0, le=1, description="size of the weights at first; 0: f is 0")
+
+    @model_validator(mode="after")
+    def check_file(self) -> "FrameCNNSettings":
+        """A file of filters is inside the project, and named with its sha256."""
+        if (self.weights is None) != (self.sha256 is None):
+            raise ValueError(
+                f"weights is {self.weights!r} and sha256 is {self.sha256!r}; give both, or null "
+                "for both"
+            )
+        path = PurePath(self.weights or "")
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"weights is {self.weights!r}; it must be a path inside the project")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one item, (C, H, W)."""
+        return (self.channels, self.size, self.size)
+
+    def build(self) -> "nn.Module":
+        """Return the network."""
+        made = import_module("ebm.networks.frame_cnn").FrameCNN
+        return made(**self.model_dump(exclude={"kind", "sha256"}), sha256=self.sha256 or "")
+
+
 NetworkSettings = Annotated[
-    MLPSettings | ConvNetSettings | FrameSettings, Field(discriminator="kind")
+    MLPSettings | ConvNetSettings | FrameSettings | FrameCNNSettings, Field(discriminator="kind")
 ]

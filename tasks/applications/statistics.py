@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ebm.apply.chain import Chain
 from ebm.metrics.response_statistics import Respond, apart, histograms, maps, unit
+from tasks.applications.cnn_pictures import draw_weights
 from tasks.applications.frame_pictures import draw_potentials, draw_templates
 from tasks.applications.job import Job, Outcome, Rows
 from tasks.pictures import sheet
@@ -116,7 +117,9 @@ def draw(job: Job, samples: Tensor, train: Tensor, test: Tensor) -> list[str]:
     count = min(map(len, lines))
     shown = torch.cat([each[:count] for each in lines]).clamp(-1, 1).numpy()
     sheet(shown, job.folder / "statistics.png", count, SIDE)
-    if learner.f.homogeneous:
+    if hasattr(learner.f, "trunk"):  # filters of a CNN
+        draw_weights(learner.f, job.folder / "statistics_learned.png")
+    elif learner.f.homogeneous:
         draw_potentials(learner.f, job.folder / "statistics_learned.png")
     else:
         draw_templates(learner.f, job.folder / "statistics_learned.png")

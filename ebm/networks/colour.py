@@ -1,0 +1,56 @@
+"""The amplitude spectrum of the data, in whose units chains may take their steps.
+
+This file has no REVISION of its own: those of frame.py and frame_cnn.py stand for what is done.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAST = 0.01  # amplitude: of what the data hardly have
+
+
+class Colour(nn.Module):
+    """x = A u, with A the amplitude spectrum of the data: chains take equal steps in u.
+
+    The variance of a texture differs a thousandfold from one frequency to another, and a step in x
+    must be small for the least of them. In u all have variance 1. Whatever A is, the chain in u is
+    one for the same density in x; it is Langevin dynamics preconditioned by A^2.
+
+    Args:
+        size: side of the pictures that A is taken from.
+    """
+
+    amplitude: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("amplitude", torch.ones(size, size))
+
+    @torch.no_grad()
+    def observe(self, x: Tensor) -> None:
+        """Take A from pictures x: (M, 1, H, H), smoothed over neighbouring frequencies.
+
+        It is at most the deviation of a pixel: where the data vary more, as at the frequency of a
+        regular pattern, a reference of that deviation holds the chain, and bounds its step.
+        """
+        power = torch.fft.fft2(x - x.mean()).abs().square().mean((0, 1)) / x[0].numel()
+        around = F.pad(power[None, None], [1] * 4, mode="circular")
+        self.amplitude.copy_(F.avg_pool2d(around, 3, 1)[0, 0].sqrt().clamp(LEAST, float(x.std())))
+
+    def at(self, height: int, width: int) -> Tensor:
+        """Return A for pictures of a size, (H, W): interpolated between frequencies."""
+        made = self.amplitude
+        if made.shape == (height, width):
+            return made
+        centred = torch.fft.fftshift(made)[None, None]
+        there = F.interpolate(centred, (height, width), mode="bilinear", align_corners=False)
+        return torch.fft.ifftshift(there[0, 0])
+
+    def paint(self, u: Tensor) -> Tensor:
+        """Return x = A u of u: (N, 1, H, W)."""
+        return torch.fft.ifft2(torch.fft.fft2(u) * self.at(*u.shape[-2:])).real
+
+    def strip(self, x: Tensor) -> Tensor:
+        """Return u = A^-1 x of x: (N, 1, H, W)."""
+        return torch.fft.ifft2(torch.fft.fft2(x) / self.at(*x.shape[-2:])).real

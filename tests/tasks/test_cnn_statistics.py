@@ -1,0 +1,74 @@
+"""The response statistics of FRAME over a CNN's filters, learned and applied on tiny images."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ebm.learn.maximum_likelihood import MaximumLikelihood
+from ebm.model import save
+from tasks import apply
+from tasks.artefacts import save_arrays
+from tasks.monitor import Monitor
+from tasks.paths import Paths
+from tasks.settings import ApplyInputs
+
+NETWORK: dict[str, Any] = {
+    **{"kind": "frame_cnn", "size": 8, "channels": 1, "layers": ["conv1_1"]},
+    **{"unfitted": ["conv1_2"], "activation": "softplus", "pooling": "average"},
+    **{"padding": "constant", "weights": None, "sha256": None, "head_scale": 0.0},
+}
+MODEL = {
+    "reference": 0.5,
+    "start": {
+        **{"start": "persistent", "noise": "gaussian", "scale": 0.5, "chains": 16},
+        "rejuvenation": 0.0,
+    },
+    "sample_from": "chains",
+    "chain": {
+        **{"steps": 5, "sample_steps": 5, "step_size": 0.03, "temperature": 1.0},
+        "coloured": True,
+    },
+    "data_noise": 0.0,
+    "decay": 0.0,
+    "optimiser": {"kind": "adam", "rate": 0.02, "momentum": 0.5},
+}
+
+
+def bright(count: int) -> np.ndarray:
+    """Noise about a light grey, darker to the right: (N, 1, 8, 8)."""
+    noise = np.random.default_rng(0).normal(0, 0.25, (count, 1, 8, 8))
+    return (0.4 + np.linspace(0.2, -0.2, 8) + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("homogeneous", [True, False])
+def test_learned_model_is_nearer_than_noise_by_filters_fitted_and_not(
+    tmp_path: Path, homogeneous: bool
+) -> None:
+    paths, x = Paths(tmp_path), bright(60)
+    paths.prepared("bright").mkdir(parents=True)
+    save_arrays(paths.prepared("bright") / "train.npz", x=x[:40])
+    save_arrays(paths.prepared("bright") / "test.npz", x=x[40:])
+    torch.manual_seed(0)
+    given = {"network": {**NETWORK, "homogeneous": homogeneous}, **MODEL}
+    learner = MaximumLikelihood(MaximumLikelihood.Settings.model_validate(given))
+    data = torch.from_numpy(x[:40])
+    learner.prepare(data)
+    for step in range(40):
+        learner.learn(data[torch.arange(16) + step % 24])
+    model = paths.model("trial", "learn")
+    model.mkdir(parents=True)
+    save(model, "maximum_likelihood", learner, learner.networks)
+    asked = {"dataset": "bright", "final": "learn", "threads": 1, "seed": 0}
+    asked["apply"] = {"statistics": {"samples": 16}}
+    apply.run("trial", None, ApplyInputs.model_validate(asked), paths, Monitor(paths, "apply", "t"))
+    written = json.loads((paths.results("trial") / "apply.json").read_text())
+    rows = {row["metric"]: row for row in written["metrics"]}
+    assert list(rows) == [f"statistics_ratio_{of}" for of in ("fitted", "unfitted", "noise")]
+    for name in ("statistics_ratio_fitted", "statistics_ratio_unfitted"):
+        assert rows[name]["value"] < 0.7 * rows[name]["ceiling"], name
+    there = {path.stem for path in (paths.results("trial") / "apply").iterdir()}
+    assert there == {"statistics", "statistics_learned"}
