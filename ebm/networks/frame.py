@@ -96,6 +96,7 @@ class Frame(nn.Module):
     """
 
     sd: Tensor
+    span = SPAN
 
     def __init__(
         self,

@@ -1,23 +1,23 @@
 """What FRAME has learned, pictured: potentials by filter, or the template of the weights."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from ebm.networks.frame import SPAN, Frame
 from tasks.pictures import sheet
 
 COLUMNS, SIDE = 4, 1000
 FAMILIES = ("intensity", "gradient", "blob", "cosine", "sine")
 
 
-def draw_potentials(f: Frame, path: Path) -> None:
+def draw_potentials(f: Any, path: Path) -> None:
     """Plot every filter's potential, by family: highest at 0 it diffuses, lowest it reacts."""
     from matplotlib.figure import Figure
 
     table = f.weight.detach().cpu()
-    r = torch.linspace(-SPAN, SPAN, table.shape[1] if table.ndim > 1 else 41)
+    r = torch.linspace(-f.span, f.span, table.shape[1] if table.ndim > 1 else 41)
     values = table if table.ndim > 1 else table[:, None] * r.abs()
     curves = (values - values.mean(1, keepdim=True)).numpy()
     figure = Figure(figsize=(3 * len(FAMILIES), 3.2), layout="constrained")
@@ -38,7 +38,7 @@ def reacts(curve: np.ndarray) -> bool:
     return bool(curve[middle] < (curve[middle - near] + curve[middle + near]) / 2)
 
 
-def draw_templates(f: Frame, path: Path) -> None:
+def draw_templates(f: Any, path: Path) -> None:
     """Draw, by scale, the sum of the filters at their positions by weight, above and below 0."""
     w = f.inner().detach().cpu()
     filters = f.responses.filters.cpu()
