@@ -45,6 +45,10 @@ def sentence(error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] 
     if error["type"] == "value_error":
         message = str(error["ctx"]["error"])
         return f"{key + ': ' if key else ''}{message}"
+    if error["type"] == "union_tag_invalid":
+        told = error["ctx"]
+        place = f"{key}.{told['discriminator'].strip(chr(39))}"
+        return f"{place} is {told['tag']!r}; it must be one of {told['expected_tags']}"
     right = error["msg"][0].lower() + error["msg"][1:]
     return f"{key} is {found!r}; {right.replace('input', 'it')}"
 

@@ -327,7 +327,7 @@ def test_reference_is_given_as_it_is_written() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"dataset": "faecs"}, "references.a.dataset is 'faecs'; there are digits"),
+        ({"dataset": "faecs"}, "references.a.dataset is 'faecs'; did you mean faces"),
         ({"sha256": "7ff4"}, "references.a.sha256 is '7ff4'"),
         ({"weights": "../own.pt"}, "references.a.weights: must be a path inside the project"),
     ],
