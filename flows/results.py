@@ -158,7 +158,8 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
     ends = ("k", "long") if "conditional_chains" in asked else ()
     names += [f"conditional_chains_{of}_{end}" for of in ("steady", "contrast") for end in ends]
     names += classified(asked["classifier"]) if "classifier" in asked else []
-    return names + [f"rounds_accuracy_{w}" for w in ("first", "last") if "rounds" in asked]
+    names += [f"rounds_accuracy_{w}" for w in ("first", "last") if "rounds" in asked]
+    return names + (translations(asked["translate"]) if "translate" in asked else [])
 
 
 def classified(asked: Mapping[str, Any]) -> list[str]:
@@ -166,7 +167,6 @@ def classified(asked: Mapping[str, Any]) -> list[str]:
     names = ("accuracy", "calibration_error", "log_loss", "auroc_density", "auroc_confidence")
     attacked = attack_names(asked["norm"], asked["sizes"])
     return [*(f"classifier_{name}" for name in names), *attacked]
-    return names + (translations(asked["translate"]) if "translate" in asked else [])
 
 
 def translations(asked: Mapping[str, Any]) -> list[str]:

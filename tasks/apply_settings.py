@@ -33,9 +33,7 @@ def read_mask(raw: Any) -> str | Box:
 
 APPLICATIONS = (  # their order
     *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield"),
-    *("statistics", "conditional_chains"),
-    *("classifier", "rounds"),
-    *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield", "translate"),
+    *("statistics", "conditional_chains", "classifier", "rounds", "translate"),
 )
 
 # Networks of fixed filters, which tell what samples are judged by.
