@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST = 8  # names listed, where there are many
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is spelt most like this one, None where none is near.
@@ -14,7 +16,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return the nearest known name as a question, or, where none is near, all of them.
+    """Return the nearest known name as a question, or, where none is near, the first ones.
 
     >>> hint("digts", ["faces", "digits"])
     'did you mean digits?'
@@ -27,4 +29,5 @@ def hint(name: str, known: Iterable[str]) -> str:
     near = nearest(name, there)
     if near is not None:
         return f"did you mean {near}?"
-    return f"there are {', '.join(there)}" if there else "there is none"
+    more = f" and {len(there) - MOST} more" if len(there) > MOST else ""
+    return f"there are {', '.join(there[:MOST])}{more}" if there else "there is none"

@@ -100,9 +100,12 @@ def follows() -> bool:
 
 
 def module_of(stage: str, inputs: Any) -> str:
-    """Return the module of a stage: points are evaluated, and domains applied, by other means."""
-    if stage == "evaluate" and hasattr(inputs.evaluate, "quadrature"):
-        return "evaluate_points"
+    """Return the module of a stage: some kinds of experiments, and two domains, have their own."""
+    from tasks.kinds import KINDS
+
+    for name, kind in KINDS.items():
+        if kind.inputs.get(stage) is type(inputs):
+            return f"{stage}_{name}"
     return "apply_translate" if stage == "apply" and inputs.apply.translate else stage
 
 

@@ -20,10 +20,9 @@ from tasks.learning_pictures import draw_both_kls, draw_replay
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.point_pictures import draw_densities
-from tasks.points_settings import PointsSettings
+from tasks.points_settings import EvaluatePointsInputs, PointsSettings
 from tasks.scores import beside, row, write_scores
 from tasks.second_opinion import second_opinion
-from tasks.settings import EvaluatePointsInputs
 
 REVISION = 2
 

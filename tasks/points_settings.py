@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WrapValidator, model_validator
+from pydantic import Field, model_validator
 
 from ebm.settings import Settings
 from tasks.evaluate_settings import EvaluateSettings
@@ -67,13 +67,14 @@ class PointsSettings(Settings):
         return []
 
 
-def by_quadrature(raw: Any, read: Any) -> Any:
-    """Read the settings as those of points where they name a quadrature, else as of images."""
-    points = isinstance(raw, PointsSettings) or (isinstance(raw, Mapping) and "quadrature" in raw)
-    return (PointsSettings if points else EvaluateSettings).model_validate(raw)
+class EvaluatePointsInputs(Settings):
+    """What `evaluate` reads of an experiment on points: it asks the model for its density."""
 
-
-AnyEvaluateSettings = Annotated[EvaluateSettings | PointsSettings, WrapValidator(by_quadrature)]
+    dataset: str
+    final: str
+    threads: int
+    seed: int
+    evaluate: PointsSettings
 
 
 def point_shape(model: Any) -> tuple[int, ...] | None:

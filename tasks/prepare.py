@@ -25,8 +25,9 @@ def run(name: str, part: str | None, inputs: PrepareInputs, paths: Paths, monito
     module, raw = loader(dataset.source), paths.root / dataset.raw
     if not raw.exists():
         raise ValueError(f"datasets.{name}.raw is {dataset.raw!r}, which does not exist")
-    images, labels, test, notes, bounds = module.load(raw, dataset.options, monitor.progress)
-    splits = split(len(images), dataset, name, test)
+    loaded = module.load(raw, dataset.options, monitor.progress)
+    images, labels, test, notes, bounds, validation = loaded
+    splits = split(len(images), dataset, name, test, validation)
     parts = {part_name: (images[rows], labels[rows]) for part_name, rows in splits.items()}
     if dataset.mirror:
         parts["train"] = mirrored(*parts["train"])
@@ -74,31 +75,39 @@ def said(left_out: Mapping[str, Any], manifest: Path) -> str:
 
 
 def split(
-    count: int, dataset: Dataset, name: str, official: np.ndarray | None = None
+    count: int,
+    dataset: Dataset,
+    name: str,
+    test: np.ndarray | None = None,
+    validation: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the rows of each part, drawn without overlap.
+    """Return the rows of each part, without overlap.
 
     Args:
         count: how many items there are.
         dataset: how many are held out, and the seed.
         name: of the data set, for errors.
-        official: rows of the official test part, whose first ones are the test part then.
+        test, validation: rows of the official parts, whose first ones are taken; None is drawn.
+
+    Raises:
+        ValueError: more is held out than there is.
     """
-    pool = np.arange(count) if official is None else np.setdiff1d(np.arange(count), official)
-    held = dataset.validation + (dataset.test if official is None else 0)
+    official = {"test": test, "validation": validation}
+    given = [rows for rows in official.values() if rows is not None]
+    pool = np.setdiff1d(np.arange(count), np.concatenate(given)) if given else np.arange(count)
+    held = sum(getattr(dataset, part) for part, rows in official.items() if rows is None)
     if held >= len(pool):
         raise ValueError(
             f"datasets.{name} holds out {held} of {len(pool)} items; leave some to train on"
         )
     order = pool[np.random.default_rng(dataset.seed).permutation(len(pool))]
-    if official is None:
-        official, order = order[: dataset.test], order[dataset.test :]
-    if len(official) < dataset.test:
-        raise ValueError(
-            f"datasets.{name}.test is {dataset.test}; the official test part has {len(official)}"
-        )
-    return {
-        "test": np.sort(official[: dataset.test]),
-        "validation": np.sort(order[: dataset.validation]),
-        "train": np.sort(order[dataset.validation :]),
-    }
+    parts = {}
+    for part, rows in official.items():
+        wanted = getattr(dataset, part)
+        if rows is not None and len(rows) < wanted:
+            raise ValueError(
+                f"datasets.{name}.{part} is {wanted}; the official {part} part has {len(rows)}"
+            )
+        parts[part] = np.sort((order if rows is None else rows)[:wanted])
+        order = order[wanted:] if rows is None else order
+    return {**parts, "train": np.sort(order)}

@@ -20,14 +20,9 @@ from ebm.settings import Settings, missing
 from tasks.apply_settings import ApplySettings
 from tasks.classify_settings import ClassifySettings
 from tasks.evaluate_settings import SLOW, EvaluateSettings, Reference
+from tasks.kinds import IMAGES, AnyEvaluateSettings, items_of, kind_of, own_inputs
 from tasks.params_file import override, read_yaml
-from tasks.points_settings import (
-    AnyEvaluateSettings,
-    PointsSettings,
-    check_quadrature,
-    check_replay,
-    point_shape,
-)
+from tasks.points_settings import PointsSettings, check_quadrature, check_replay, point_shape
 from tasks.refusals import SettingsError, located, pick, sentence, telling
 
 
@@ -91,6 +86,12 @@ class TrainSettings(Settings):
     """One training stage."""
 
     below: str | None = Field(description="training stage this one is learned over; null: none")
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        exclude_if=missing,
+        description="of this stage, in place of the experiment's: the same learned again",
+    )
     source: str | None = Field(
         default=None,
         exclude_if=missing,
@@ -266,15 +267,14 @@ class Params(Settings):
             if dataset not in self.datasets:
                 raise ValueError(f"{key} is {dataset!r}; {hint(dataset, self.datasets)}")
         self.check_references()
-        self.check_points()
+        self.check_items()
         return self
 
-    def check_points(self) -> None:
-        """A density is learned by a network of points, and images by one of images."""
+    def check_items(self) -> None:
+        """The data of each experiment are of the kind that it is judged as."""
         for name, each in self.experiments.items():
-            source = self.datasets[each.dataset].source
-            of_data = "points" if source == "densities" else "images"
-            learned = "points" if isinstance(each.evaluate, PointsSettings) else "images"
+            of_data = getattr(loader(self.datasets[each.dataset].source), "ITEMS", IMAGES)
+            learned = items_of(each.evaluate)
             if of_data != learned:
                 raise ValueError(
                     f"experiments.{name}.dataset is {each.dataset}, whose items are {of_data}; "
@@ -334,16 +334,6 @@ class EvaluateInputs(Settings):
     evaluate: EvaluateSettings
 
 
-class EvaluatePointsInputs(Settings):
-    """What `evaluate` reads of an experiment on points: it asks the model for its density."""
-
-    dataset: str
-    final: str
-    threads: int
-    seed: int
-    evaluate: PointsSettings
-
-
 class ClassifyInputs(Settings):
     """What `classify` reads of an experiment."""
 
@@ -375,19 +365,14 @@ INPUTS: dict[str, type[Settings]] = {
 }
 
 
-def inputs_of(stage: str, points: bool) -> type[Settings]:
-    """Return what a stage reads, of an experiment on points or on images."""
-    return EvaluatePointsInputs if points and stage == "evaluate" else INPUTS[stage]
-
-
-def declared(stage: str, name: str, part: str | None = None, points: bool = False) -> list[str]:
+def declared(stage: str, name: str, part: str | None = None, kind: str | None = None) -> list[str]:
     """Return the keys of params.yaml that a stage reads, as dvc.yaml must declare them.
 
     Args:
         stage: the stage, as in `python -m tasks STAGE NAME [PART]`.
         name: the data set of fetch and prepare, the reference, the experiment of the others.
         part: the training stage of `train`.
-        points: the experiment is on points.
+        kind: of the experiment, one of `tasks.kinds.KINDS`; None is images.
     """
     if stage == "fetch":
         return []
@@ -395,7 +380,8 @@ def declared(stage: str, name: str, part: str | None = None, points: bool = Fals
         return [f"datasets.{name}"]
     if stage == "reference":
         return [f"references.{name}"]
-    keys = [f"experiments.{name}.{field}" for field in inputs_of(stage, points).model_fields]
+    reads = own_inputs(stage, kind) or INPUTS[stage]
+    keys = [f"experiments.{name}.{field}" for field in reads.model_fields]
     return [f"{key}.{part}" if key.endswith(".train") else key for key in keys]
 
 
@@ -410,7 +396,7 @@ def inputs(params: Params, stage: str, name: str, part: str | None = None) -> An
     if stage == "reference":
         return pick(params.references, name, "reference")
     experiment = pick(params.experiments, name, "experiment")
-    kind = inputs_of(stage, isinstance(experiment.evaluate, PointsSettings))
+    kind = own_inputs(stage, kind_of(experiment.evaluate)) or INPUTS[stage]
     values = {field: getattr(experiment, field) for field in kind.model_fields}
     if "train" in values:
         values["train"] = pick(experiment.train, part or "", f"training stage of {name}")

@@ -88,7 +88,7 @@ def learn(processes: Processes, device: str, job: Job) -> dict[str, Any]:
             learner,
             torch.from_numpy(data["x"]),
             job.inputs.train.fit,
-            seed=job.inputs.seed,
+            seed=seed_of(job.inputs),
             checkpoint=job.scratch.folder / "checkpoint.pt",
             report=report,
             processes=processes,
@@ -120,12 +120,17 @@ def made(job: Job, device: str) -> Any:
     below = (
         load(job.paths.model(job.name, settings.below), device).learner if settings.below else None
     )
-    torch.manual_seed(job.inputs.seed)  # the networks' first parameters
+    torch.manual_seed(seed_of(job.inputs))  # the networks' first parameters
     learner = learner_class(job.inputs.learner)(settings.model, below=below, device=device)
     if settings.source:
         source = load_arrays(job.paths.prepared(settings.source) / "train.npz")["x"]
         learner.begin_at(torch.from_numpy(source))
     return learner
+
+
+def seed_of(inputs: TrainInputs) -> int:
+    """Return the stage's own seed, or the experiment's."""
+    return inputs.seed if inputs.train.seed is None else inputs.train.seed
 
 
 def write(job: Job, learner: Any, fitted: Fitted) -> None:

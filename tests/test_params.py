@@ -17,6 +17,7 @@ from ebm.datasets.source import sha256
 from ebm.metrics.efficientnet import bare
 from ebm.settings import Settings
 from tasks.__main__ import main
+from tasks.kinds import KINDS, kind_of, own_inputs
 from tasks.settings import declared, inputs, read
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +28,14 @@ SOURCES = {dataset["source"] for dataset in PARAMS["datasets"].values()}
 FETCHED = {source for source in SOURCES if loader(source).SOURCE.files}  # the others: one's own
 FETCHED |= set(WEIGHTS)
 TRANSLATED = {name for name, e in EXPERIMENTS.items() if "translate" in (e.get("apply") or {})}
-POINTS = {name for name, e in EXPERIMENTS.items() if "quadrature" in e["evaluate"]}
+KIND = {name: kind_of(e["evaluate"]) for name, e in EXPERIMENTS.items()}  # None is images
+
+
+def of_kind(stage: str, kind: str | None) -> set[str]:
+    """Return the experiments whose stage stands in the table of a kind, or of all the others."""
+    if kind:
+        return {name for name, of in KIND.items() if of == kind}
+    return {name for name, of in KIND.items() if own_inputs(stage, of) is None}
 
 
 def stages() -> dict[str, tuple[list[str], list[str]]]:
@@ -63,8 +71,7 @@ def test_every_experiment_loads(name: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_declares_exactly_the_settings_that_it_is_given(stage: str) -> None:
     arguments, keys = STAGES[stage]
-    points = stage.startswith("evaluate-points@")
-    assert sorted(keys) == sorted(declared(*arguments, points=points))
+    assert sorted(keys) == sorted(declared(*arguments, kind=KIND.get(arguments[1])))
 
 
 def test_every_stage_of_every_experiment_is_in_the_graph() -> None:
@@ -94,7 +101,7 @@ def test_training_table_of_the_graph_agrees_with_the_settings() -> None:
 
 def test_evaluate_stands_beside_the_reference_where_the_settings_name_inception() -> None:
     table = GRAPH["evaluate"]["foreach"]
-    assert set(table) == set(EXPERIMENTS) - POINTS
+    assert set(table) == of_kind("evaluate", None)
     for name, row in table.items():
         dataset = EXPERIMENTS[name]["dataset"]
         slow = "inception" in EXPERIMENTS[name]["evaluate"].get("networks", ())
@@ -102,18 +109,23 @@ def test_evaluate_stands_beside_the_reference_where_the_settings_name_inception(
         assert row == {"dataset": dataset, "beside": f"data/{beside % dataset}"}, name
 
 
-def test_points_are_evaluated_beside_the_model_that_the_settings_name() -> None:
-    table = GRAPH["evaluate-points"]["foreach"]
-    assert set(table) == POINTS
+@pytest.mark.parametrize(
+    ("stage", "kind"), [(stage, name) for name, kind in KINDS.items() for stage in kind.inputs]
+)
+def test_kinds_have_stages_of_their_own_beside_what_the_settings_name(
+    stage: str, kind: str
+) -> None:
+    table = GRAPH[f"{stage}-{kind}"]["foreach"]
+    assert set(table) == of_kind(stage, kind)
     for name, row in table.items():
-        for field in set(row) - {"also"}:
-            assert row[field] == EXPERIMENTS[name][field], f"evaluate-points@{name}: {field}"
+        for field in set(row) - {"also", "beside"}:
+            assert row[field] == EXPERIMENTS[name][field], f"{stage}-{kind}@{name}: {field}"
 
 
 @pytest.mark.parametrize("stage", ["sample", "classify", "apply"])
 def test_other_tables_of_the_graph_agree_with_the_settings(stage: str) -> None:
     table = GRAPH[stage]["foreach"]
-    wanted = {name for name, e in EXPERIMENTS.items() if e.get(stage)}
+    wanted = {name for name in of_kind(stage, None) if EXPERIMENTS[name].get(stage)}
     assert set(table) == wanted - (TRANSLATED if stage == "apply" else set())
     for name, row in table.items():
         for field in set(row) - {"beside", "also"}:

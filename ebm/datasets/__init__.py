@@ -23,7 +23,8 @@ def loader(name: str) -> Any:
     """Return the module that loads a source.
 
     It has a SOURCE, `Options`, the settings of its own (None: it has none), and
-    `load(raw, options, tell)`, which returns `ebm.datasets.loaded.Loaded`.
+    `load(raw, options, tell)`, which returns `ebm.datasets.loaded.Loaded`. ITEMS says what its
+    items are where they are no images.
 
     Raises:
         ValueError: there is none of this name.

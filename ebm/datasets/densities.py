@@ -28,6 +28,8 @@ from ebm.settings import Settings
 
 REVISION = 1
 
+ITEMS = "points"
+
 SOURCE = Source(
     title="Two-dimensional densities",
     licence="none needed: the points are drawn from formulas",

@@ -9,7 +9,7 @@ Tell = Callable[[int, int], None]
 
 
 class Loaded(NamedTuple):
-    """Images of one size, or points, with their labels.
+    """Images of one size, points, or items of another kind, with their labels.
 
     Attributes:
         images: (N, C, H, W) float32 in [-1, 1]; points are (N, D).
@@ -17,6 +17,7 @@ class Loaded(NamedTuple):
         test: rows of the official test part in their order, None where the source has none.
         notes: what else the manifest says of the data.
         bounds: the least and the greatest value there can be; of points, those there are.
+        validation: rows of the official validation part, None where it is drawn.
     """
 
     images: np.ndarray
@@ -24,6 +25,7 @@ class Loaded(NamedTuple):
     test: np.ndarray | None = None
     notes: Mapping[str, Any] = {}
     bounds: tuple[float, float] = (-1.0, 1.0)
+    validation: np.ndarray | None = None
 
 
 def checked_labels(labels: np.ndarray, classes: int, where: object) -> np.ndarray:

@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from tasks import regimes, settings
 from tasks.artefacts import load_arrays, read_json, write_json, write_text
+from tasks.kinds import kind_of
 from tasks.monitor import clock
 from tasks.paths import Paths
-from tasks.points_settings import PointsSettings
 from tasks.refusals import pick
 from tasks.report import applied, chains, curves, figures, fills, labels, pictures, plane, run
 from tasks.report.sources import sources
@@ -83,7 +83,7 @@ class Page:
         self.experiment = params.experiments[name]
         self.folder = paths.results(name)
         self.missing: list[dict[str, str]] = []
-        self.points = isinstance(self.experiment.evaluate, PointsSettings)
+        self.kind = kind_of(self.experiment.evaluate)
 
     def content(self) -> dict[str, Any]:
         """Return every name that the template uses."""
@@ -184,10 +184,10 @@ class Page:
         return [{**image, "caption": say(stem)} for stem, image in found if stem != "chains"]
 
     def densities(self) -> list[dict[str, Any]]:
-        """Return the pictures of what was learned of points; none of images."""
-        if not self.points:
+        """Return the pictures that `evaluate` drew; none of images, which have sheets."""
+        if not self.kind:
             return []
-        found = self.try_to(lambda: self.pictures("evaluate"), "the densities", "evaluate") or []
+        found = self.try_to(lambda: self.pictures("evaluate"), "the pictures", "evaluate") or []
         path = self.folder / "samples" / "chains.png"
         if path.exists():
             read = self.try_to(lambda: pictures.embed(path), "the chains", "sample")
@@ -209,7 +209,7 @@ class Page:
 
     def chains(self) -> list[dict[str, Any]]:
         """Return the chains' states by grid; those of points are a picture."""
-        if self.points:
+        if self.kind:
             return []
         stages = (stage.model.model_dump() for stage in self.experiment.train.values())
         grids = [grid for model in stages for grid in model.get("grids", [])]
