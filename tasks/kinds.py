@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import WrapValidator
 
 from ebm.settings import Settings
+from tasks.anomaly_settings import AnomalySettings, EvaluateAnomalyInputs, SampleAnomalyInputs
 from tasks.evaluate_settings import EvaluateSettings
 from tasks.points_settings import EvaluatePointsInputs, PointsSettings
 
@@ -29,6 +30,12 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "points": Kind("quadrature", PointsSettings, {"evaluate": EvaluatePointsInputs}, "points"),
+    "anomaly": Kind(
+        "gallery",
+        AnomalySettings,
+        {"sample": SampleAnomalyInputs, "evaluate": EvaluateAnomalyInputs},
+        "images",
+    ),
 }
 IMAGES = "images"
 
@@ -59,4 +66,6 @@ def by_kind(raw: Any, read: Any) -> Any:
     return (KINDS[kind].settings if kind else EvaluateSettings).model_validate(raw)
 
 
-AnyEvaluateSettings = Annotated[EvaluateSettings | PointsSettings, WrapValidator(by_kind)]
+AnyEvaluateSettings = Annotated[
+    EvaluateSettings | PointsSettings | AnomalySettings, WrapValidator(by_kind)
+]
