@@ -20,6 +20,14 @@ TITLES = {  # by how a metric's name starts
     "precision": "Precision",
     "recall": "Recall",
     "one_nn_accuracy": "1-nearest-neighbour accuracy",
+    "anomaly_ap_a": "Average precision, split A",
+    "anomaly_ap_b": "Average precision, split B",
+    "anomaly_trapezoid_a": "Precision and recall by trapezoids, split A",
+    "anomaly_trapezoid_b": "Precision and recall by trapezoids, split B",
+    "anomaly_lift_a": "Lift over prevalence, split A",
+    "anomaly_lift_b": "Lift over prevalence, split B",
+    "anomaly_auroc_a": "Area under the ROC, split A",
+    "anomaly_auroc_b": "Area under the ROC, split B",
 }
 
 
