@@ -13,6 +13,7 @@ LEARNERS = {
     "introspective": "Introspective",
     "joint_classifier": "JointClassifier",
     "coarse_to_fine": "CoarseToFine",
+    "latent_amortised": "LatentAmortised",
     "latent_prior": "LatentPrior",
     "maximum_likelihood": "MaximumLikelihood",
     "multigrid": "Multigrid",

@@ -84,6 +84,18 @@ SMALL: dict[str, dict[str, Any]] = {
         "decay": 0.01,
         "optimiser": ADAM,
     },
+    "latent_amortised": {
+        "latent": 3,
+        "prior": {"widths": [4, 3], "chain": CHAIN, "decay": 0.0, "optimiser": ADAM},
+        "decoder": {"kind": "point", "dim": 2, "widths": [4], "sd": 0.3},
+        "posterior": {
+            "start": "encoder",
+            "chain": {**CHAIN, "step_size": 0.01},
+            "encoder": {"network": {**MLP, "classes": 6}, "optimiser": ADAM},
+        },
+        "optimiser": ADAM,
+        "sampler": {"couplings": 2, "width": 4, "optimiser": ADAM},
+    },
     "latent_prior": {
         "latent": 3,
         "prior": {"widths": [4, 3], "chain": CHAIN, "decay": 0.0, "optimiser": ADAM},
