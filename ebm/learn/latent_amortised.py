@@ -41,7 +41,7 @@ class FlowSettings(Settings):
 
 
 class LatentAmortisedSettings(LatentPriorSettings):
-    """A latent-space model with a learned prior, and the networks that sample in place of chains."""
+    """A latent-space model with a learned prior, and networks that sample in place of chains."""
 
     sampler: FlowSettings
 
