@@ -10,6 +10,8 @@ costs the same. Writes results/benchmarks/latent.json.
 import json
 import statistics
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +47,21 @@ def models() -> dict[str, tuple[str, dict[str, Any]]]:
     return {PUBLISHED: (encoded[0], published), ENCODED: encoded, AMORTISED: amortised}
 
 
+def once(learner: Any, x: torch.Tensor) -> None:
+    """Do one iteration."""
+    learner.learn(x)
+
+
 def measure(turns: int, batch: int) -> dict[str, float]:
     """Return the median seconds of an iteration of each."""
     torch.manual_seed(0)
-    timed, x = {}, torch.rand(batch, 1, 32, 32) * 2 - 1
+    timed: dict[str, Callable[[], None]] = {}
+    x = torch.rand(batch, 1, 32, 32) * 2 - 1
     for name, (learner, settings) in models().items():
         kind = learner_class(learner)
         made = kind(kind.Settings.model_validate(settings))
         made.prepare(x)
-        timed[name] = lambda made=made: made.learn(x)
+        timed[name] = partial(once, made, x)
     return {name: statistics.median(each) for name, each in in_turns(timed, turns, x).items()}
 
 

@@ -222,6 +222,20 @@ def report(name: Name) -> None:
 
 
 @command
+def leaderboard() -> None:
+    """Write results/index.html, every system's figures side by side, and say where it is.
+
+    Example: [bold]ebm leaderboard[/bold]
+    """
+    from tasks import settings
+    from tasks.paths import Paths
+    from tasks.report.leaderboard import render
+
+    paths = Paths()
+    typer.echo(str(render(paths, settings.read(paths.params)).resolve()))
+
+
+@command
 def sample(
     name: Name,
     count: Annotated[int, typer.Option(min=1, help="How many.")] = 16,
