@@ -18,8 +18,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, embedding
 
+from ebm.networks.lstm import states, step
 from ebm.samplers.noise import whole
 
 REVISION = 1
@@ -77,33 +78,21 @@ class SequenceDecoder(nn.Module):
         lengths = self.checked(x)
         lengths, order = lengths.sort(descending=True, stable=True)
         x, z = x[order].long(), z[order]
-        row, step = torch.nonzero(torch.arange(int(lengths[0]))[:, None] < lengths, as_tuple=True)[
-            ::-1
-        ]
+        reached = torch.arange(int(lengths[0]))[:, None] < lengths
+        step, row = reached.nonzero(as_tuple=True)
         before = torch.where(step > 0, x[row, step - 1], BLANK)
-        gates = self.inward(self.embedding.weight)[before] + self.guide(z)[row]
-        h, c = self.initial(z)
-        states = []
-        for part in gates.split(torch.bincount(step).tolist()):
-            h, c = self.cell(part, h[: len(part)], c[: len(part)])
-            states.append(h)
-        logits = self.outward(torch.cat(states))
-        losses = cross_entropy(logits, x[row, step] - 1, reduction="none")
+        a = embedding(before, self.inward(self.embedding.weight)) + embedding(row, self.guide(z))
+        h = states(a, self.recurrent.weight, *self.initial(z), reached.sum(1).tolist())
+        losses = cross_entropy(self.outward(h), x[row, step] - 1, reduction="none")
         total = losses.new_zeros(len(x)).index_add(0, row, losses)
         return -torch.zeros_like(total).index_copy(0, order, total)
+
+    forward = log_likelihood
 
     def initial(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return h_0 and c_0, (N, hidden) each, of z: (N, d)."""
         h, c = self.start(z).chunk(2, 1)
         return h.tanh(), c
-
-    def cell(self, gates: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return h_t and c_t, (N, hidden) each, from those before and U e + V z + b."""
-        gates = torch.addmm(gates, h, self.recurrent.weight.T)
-        width = c.shape[1]
-        i, f, o = gates[:, : 3 * width].sigmoid().chunk(3, 1)
-        c = f * c + i * gates[:, 3 * width :].tanh()
-        return o * c.tanh(), c
 
     @torch.no_grad()
     def decode(self, z: Tensor, seeds: Sequence[int] | Tensor) -> Tensor:
@@ -123,7 +112,7 @@ class SequenceDecoder(nn.Module):
         table, guide, (h, c) = self.inward(self.embedding.weight), self.guide(z), self.initial(z)
         rows, token = torch.arange(len(z)), torch.full((len(z),), BLANK)
         for t in range(self.length):
-            h, c = self.cell(table[token] + guide[rows], h, c)
+            h, c = step(table[token] + guide[rows], self.recurrent.weight, h, c)
             token = inverse(self.outward(h), u[rows, t]) + END
             x[rows, t] = token.to(torch.uint8)
             going = token != END
