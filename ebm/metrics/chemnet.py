@@ -31,10 +31,10 @@ LONGEST = 349  # symbols that ChemNet sees of a SMILES
 
 @cache
 def network() -> Any:
-    """Return ChemNet, as fcd_torch loads its own file."""
+    """Return ChemNet without its last layer, as fcd_torch loads it from its own file."""
     from fcd_torch import FCD
 
-    return FCD(device="cpu", n_jobs=1, batch_size=BATCH, canonize=False)
+    return FCD(device="cpu", n_jobs=1).model
 
 
 def activations(smiles: Sequence[str], tell: Tell = silent) -> np.ndarray:
@@ -50,19 +50,33 @@ def activations(smiles: Sequence[str], tell: Tell = silent) -> np.ndarray:
         raise ValueError(f"{long[:60]!r}... has {len(long)} characters; ChemNet sees {LONGEST}")
     rows = []
     for first in range(0, len(smiles), BATCH):
-        rows.append(predicted(smiles[first : first + BATCH]))
+        rows.append(seen(smiles[first : first + BATCH]))
         tell(min(first + BATCH, len(smiles)), len(smiles))
     return np.concatenate(rows).astype(np.float64)
 
 
-def predicted(smiles: Sequence[str]) -> np.ndarray:
-    """Return ChemNet's activations of a batch."""
-    from fcd_torch.utils import get_one_hot
-    import torch
+def seen(smiles: Sequence[str]) -> np.ndarray:
+    """Return the activations of a batch, (n, 512), whose marks are spread as ChemNet learned them.
 
-    width = max(map(len, smiles))
-    del width
-    x = np.stack([get_one_hot(each, LONGEST + 1) for each in smiles])
+    Each position holds 1 / 35 at its symbol, of 35 symbols, as fcd_torch has it.
+    """
+    import torch
+    from fcd_torch.utils import get_one_hot
+
+    marks = np.stack([get_one_hot(each, LONGEST + 1) for each in smiles])
+    x = torch.from_numpy(marks / marks.shape[-1]).float()
     with torch.no_grad():
-        found = network().model(torch.from_numpy(x / x.shape[1]).transpose(1, 2).float())
-    return found.numpy()
+        found: np.ndarray = network()(x.transpose(1, 2)).numpy()
+    return found
+
+
+def fcd(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the FCD of two sets, from their activations, (N, 512) and (M, 512); N, M > 512.
+
+    Raises:
+        ValueError: a set has too few molecules, or other features.
+    """
+    for what, x in (("first", a), ("second", b)):
+        if x.ndim != 2 or x.shape[1] != FEATURES:
+            raise ValueError(f"the {what} set has shape {x.shape}; for FCD it must be (N, 512)")
+    return frechet_distance(a, b)

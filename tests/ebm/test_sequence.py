@@ -49,18 +49,15 @@ def test_log_likelihood_is_the_sum_by_hand() -> None:
 
 
 def test_probabilities_of_all_sequences_add_up_to_one() -> None:
-    decoder = made(symbols=4, length=3)
-    z = torch.tensor([[0.7, -1.0]])
+    decoder, z = made(symbols=4, length=3), torch.tensor([[0.7, -1.0]])
     with torch.no_grad():
-        decoder.outward.bias[0] += 1
-        total, left = 0.0, 0.0
+        decoder.outward.bias[0] += 1  # so that few are longer than 6 symbols
+        total = 0.0
         for n in range(7):
             rows = [[*each, 1] for each in itertools.product((2, 3), repeat=n)]
-            log_p = decoder.log_likelihood(torch.tensor(rows), z.expand(len(rows), 2))
-            total += float(log_p.exp().sum())
-            left = 1 - total
-    assert 0 < left < 0.2  # what is longer
-    assert math.isclose(total + left, 1)
+            found = decoder.log_likelihood(torch.tensor(rows), z.expand(len(rows), 2))
+            total += float(found.exp().sum())
+    assert 0.9 < total < 1
 
 
 @settings(max_examples=20, deadline=None)
@@ -108,7 +105,7 @@ def test_samples_have_the_probabilities_that_log_likelihood_says() -> None:
     z = torch.tensor([[0.3, 0.1]])
     x = decoder.decode(z.expand(4000, 2), range(4000))
     for tokens in ([1, 0], [2, 1], [3, 1]):
-        p = float(decoder.log_likelihood(torch.tensor([tokens]), z).exp())
+        p = float(decoder.log_likelihood(torch.tensor([tokens]), z).exp().detach())
         share = float((x == torch.tensor(tokens)).all(1).float().mean())
         assert abs(share - p) < 4 * math.sqrt(p * (1 - p) / 4000)
 
