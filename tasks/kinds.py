@@ -7,6 +7,11 @@ from pydantic import WrapValidator
 
 from ebm.settings import Settings
 from tasks.evaluate_settings import EvaluateSettings
+from tasks.molecules_settings import (
+    EvaluateMoleculesInputs,
+    MoleculesSettings,
+    SampleMoleculesInputs,
+)
 from tasks.points_settings import EvaluatePointsInputs, PointsSettings
 
 
@@ -28,6 +33,12 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
+    "molecules": Kind(
+        "molecules",
+        MoleculesSettings,
+        {"sample": SampleMoleculesInputs, "evaluate": EvaluateMoleculesInputs},
+        "molecules",
+    ),
     "points": Kind("quadrature", PointsSettings, {"evaluate": EvaluatePointsInputs}, "points"),
 }
 IMAGES = "images"
@@ -59,4 +70,6 @@ def by_kind(raw: Any, read: Any) -> Any:
     return (KINDS[kind].settings if kind else EvaluateSettings).model_validate(raw)
 
 
-AnyEvaluateSettings = Annotated[EvaluateSettings | PointsSettings, WrapValidator(by_kind)]
+AnyEvaluateSettings = Annotated[
+    EvaluateSettings | MoleculesSettings | PointsSettings, WrapValidator(by_kind)
+]

@@ -9,6 +9,8 @@ step needs is computed in place, and the gradient of W is one product at the end
 about twice as fast as a graph of single operations, and the chains of a latent variable need the
 gradient at every step of theirs.
 
+It has no REVISION of its own: that of sequence.py stands for what is done here.
+
 Source: Hochreiter and Schmidhuber, Neural Computation 9, 1997, with the forget gate of Gers,
 Schmidhuber and Cummins, Neural Computation 12, 2000.
 """
@@ -19,8 +21,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-
-REVISION = 1
 
 sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input
 tanh_slope = torch.ops.aten.tanh_backward.grad_input
