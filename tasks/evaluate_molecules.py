@@ -136,13 +136,13 @@ def of_counts(sets: Sets) -> tuple[Rows, Rows]:
 
 def of_chemnet(sets: Sets, asked: MeasuresSettings, monitor: Monitor) -> tuple[Rows, Rows]:
     """Return the rows of FCD; of a set with too few valid molecules there is none."""
-    limit = min(asked.chemnet, len(sets.held))
+    limit = asked.chemnet
     chosen = {of: [x for x in found if len(x) == limit] for of, found in sets.valid(limit).items()}
-    short = len(sets.draws) - len(chosen[""])
-    if short:
+    fewest = min(len(sets.held), *(sum(each is not None for each in draw) for draw in sets.draws))
+    if fewest < limit:
         monitor.say(
-            f"{short} of {len(sets.draws)} draws have fewer than {limit} valid molecules, as many "
-            "as evaluate.molecules.chemnet asks for: FCD is not measured"
+            f"evaluate.molecules.chemnet is {limit}, and a draw has {fewest} valid molecules or the "
+            "held-out part has as few: FCD is not measured; ask for fewer"
         )
         return [], []
     total, done = limit * (1 + sum(map(len, chosen.values()))), 0
