@@ -170,7 +170,8 @@ def test_learner_uses_the_network_that_the_experiment_names() -> None:
     for experiment in EXPERIMENTS.values():
         source = (ROOT / "ebm" / "learn" / f"{experiment['learner']}.py").read_text()
         for stage in experiment["train"].values():
-            named = stage["model"].get("network", {}).get("kind")
+            made = stage["model"].get("network") or stage["model"].get("decoder") or {}
+            named = made.get("kind")
             if named is None:
                 assert f"from ebm.networks.{experiment['network']} import" in source
             else:
