@@ -170,7 +170,16 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
     names += [f"conditional_chains_{of}_{end}" for of in ("steady", "contrast") for end in ends]
     names += classified(asked["classifier"]) if "classifier" in asked else []
     names += [f"rounds_accuracy_{w}" for w in ("first", "last") if "rounds" in asked]
+    names += latents(asked["latent"]) if "latent" in asked else []
     return names + (translations(asked["translate"]) if "translate" in asked else [])
+
+
+def latents(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of a latent-space model's application."""
+    names = ["latent_mse", *(f"latent_hole_mse_{mask}" for mask in asked["masks"])]
+    names += ["latent_long_spread", "latent_long_contrast"] if asked.get("long") else []
+    names += ["latent_log_likelihood"] if asked.get("likelihood") else []
+    return names if asked["against"] == "test" else [f"{each}_validation" for each in names]
 
 
 def classified(asked: Mapping[str, Any]) -> list[str]:
