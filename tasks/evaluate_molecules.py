@@ -15,12 +15,11 @@ from ebm.metrics.properties import PROPERTIES, properties, wasserstein
 from ebm.model import load
 from ebm.samplers.noise import seed_range
 from tasks.artefacts import load_arrays, new_folder, read_json
-from tasks.evaluate import naming
 from tasks.molecule_pictures import draw_properties
 from tasks.molecules_settings import EvaluateMoleculesInputs, MeasuresSettings
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.scores import beside, row, write_scores
+from tasks.scores import beside, naming, row, write_scores
 
 REVISION = 1
 
