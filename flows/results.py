@@ -115,6 +115,8 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
         return ["kl_data_model", "kl_model_data", *log_z, "rim_mass", distance]
     if "molecules" in asked:
         return molecular(asked)
+    if "gallery" in asked:
+        return [f"anomaly_{f}_{s}" for s in "ab" for f in ("ap", "trapezoid", "lift", "auroc")]
     networks = {
         "cnn": f"{experiment['dataset']}_cnn{asked.get('feature_width')}",
         "pixels": "pixels8",

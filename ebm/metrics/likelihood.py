@@ -67,7 +67,7 @@ def likelihood(learner: Any, x: Tensor, *, steps: int, draws: int, seed: int) ->
     modes = learner.posterior(x, steps=steps)
     found = [of_item(learner, x[i], modes[i], draws, generator) for i in range(len(x))]
     values, shares = zip(*found, strict=True)
-    return Likelihood(torch.stack(values) - norm.value, torch.stack(shares), norm)
+    return Likelihood(torch.stack(values).detach() - norm.value, torch.stack(shares), norm)
 
 
 def of_item(
