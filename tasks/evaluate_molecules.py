@@ -104,6 +104,12 @@ def read(
         done += len(x)
     real: list[Smiles] = [[each for each in x if each] for x in found[-2:]]
     draws, without = found[: -2 - len(ABLATIONS)], found[-2 - len(ABLATIONS) : -2]
+    for number, draw in enumerate(draws):
+        if not any(draw):
+            raise ValueError(
+                f"draw {number} has no valid molecule among {len(draw)} strings; there is nothing "
+                "to measure before the model has learned longer"
+            )
     return Sets(draws, dict(zip(ABLATIONS, without, strict=True)), *real)
 
 
