@@ -113,6 +113,8 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
         log_z = ["log_z_error"] if experiment["learner"] == "noise_contrastive" else []
         distance = f"energy_distance_{asked['against']}"
         return ["kl_data_model", "kl_model_data", *log_z, "rim_mass", distance]
+    if "molecules" in asked:
+        return molecular(asked)
     if "gallery" in asked:
         return [f"anomaly_{f}_{s}" for s in "ab" for f in ("ap", "trapezoid", "lift", "auroc")]
     networks = {
@@ -137,6 +139,15 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
         names += [f"error_{count}_labels_fine_tuned" for count in labels]
         names += [f"margin_{count}_labels" for count in labels]
     return names + applied(experiment.get("apply") or {})
+
+
+def molecular(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of molecules."""
+    shares = ("valid", "unique_of_valid", "unique_of_all", "novel_of_unique", "novel_of_all")
+    distances = [f"distance_{name}" for name in ("qed", "log_p", "weight")]
+    fcd = f"fcd_{asked['molecules']['chemnet']}"
+    names = [*shares, "unique_of_valid_pooled", fcd, *distances, "nats_inferred"]
+    return names if asked["against"] == "test" else [f"{each}_validation" for each in names]
 
 
 def applied(asked: Mapping[str, Any]) -> list[str]:

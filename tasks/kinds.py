@@ -8,6 +8,11 @@ from pydantic import WrapValidator
 from ebm.settings import Settings
 from tasks.anomaly_settings import AnomalySettings, EvaluateAnomalyInputs, SampleAnomalyInputs
 from tasks.evaluate_settings import EvaluateSettings
+from tasks.molecules_settings import (
+    EvaluateMoleculesInputs,
+    MoleculesSettings,
+    SampleMoleculesInputs,
+)
 from tasks.points_settings import EvaluatePointsInputs, PointsSettings
 
 
@@ -29,6 +34,12 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
+    "molecules": Kind(
+        "molecules",
+        MoleculesSettings,
+        {"sample": SampleMoleculesInputs, "evaluate": EvaluateMoleculesInputs},
+        "molecules",
+    ),
     "points": Kind("quadrature", PointsSettings, {"evaluate": EvaluatePointsInputs}, "points"),
     "anomaly": Kind(
         "gallery",
@@ -67,5 +78,5 @@ def by_kind(raw: Any, read: Any) -> Any:
 
 
 AnyEvaluateSettings = Annotated[
-    EvaluateSettings | PointsSettings | AnomalySettings, WrapValidator(by_kind)
+    EvaluateSettings | MoleculesSettings | PointsSettings | AnomalySettings, WrapValidator(by_kind)
 ]

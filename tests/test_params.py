@@ -173,11 +173,14 @@ def test_source_of_every_data_set_is_fetched_to_where_it_is_read() -> None:
 
 
 def test_learner_uses_the_network_that_the_experiment_names() -> None:
+    decoders = (ROOT / "ebm" / "networks" / "decoders.py").read_text()
     for experiment in EXPERIMENTS.values():
         source = (ROOT / "ebm" / "learn" / f"{experiment['learner']}.py").read_text()
         for stage in experiment["train"].values():
             named = stage["model"].get("network", {}).get("kind")
-            if named is None:
+            if "decoder" in stage["model"]:
+                assert f'import_module("ebm.networks.{experiment["network"]}")' in decoders
+            elif named is None:
                 assert f"from ebm.networks.{experiment['network']} import" in source
             else:
                 assert named == experiment["network"]

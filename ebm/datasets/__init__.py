@@ -8,7 +8,7 @@ from ebm.names import hint
 
 LOADERS = (
     *("anime_faces", "cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist"),
-    *("mnist_anomaly", "textures"),
+    *("mnist_anomaly", "moses", "textures", "zinc250k"),
 )
 
 # Of networks: fetched alike, loaded by who uses them.
