@@ -46,7 +46,7 @@ def bright(count: int) -> np.ndarray:
 
 
 WAVELETS = {
-    **{"kind": "sparse_frame", "size": 8, "scales": [0.25], "orientations": 2},
+    **{"kind": "sparse_frame", "size": 8, "scales": [0.2], "orientations": 2},
     **{"selected": 40, "potential": "two_sided"},
 }
 TRAJECTORIES = {
