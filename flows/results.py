@@ -168,6 +168,7 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
     names += [f"hopfield_{side}" for side in sides if "hopfield" in asked]
     views = ("fitted", "unfitted", "noise")
     names += [f"statistics_ratio_{view}" for view in views if "statistics" in asked]
+    names += ["statistics_acceptance"] if asked.get("statistics", {}).get("acceptance") else []
     ends = ("k", "long") if "conditional_chains" in asked else ()
     names += [f"conditional_chains_{of}_{end}" for of in ("steady", "contrast") for end in ends]
     names += classified(asked["classifier"]) if "classifier" in asked else []

@@ -201,9 +201,12 @@ class Experiment(Settings):
                 )
         model = self.train[self.final].model
         self.apply.check_model(self.network, self.final, model)
-        if self.apply.hopfield and getattr(model, "reference", None) is None:
+        if self.apply.hopfield and not isinstance(
+            reference := getattr(model, "reference", None), float
+        ):
             raise ValueError(
-                "apply.hopfield is given, and reference is null; it needs a Gaussian reference"
+                f"apply.hopfield is given, and reference is {reference or 'null'}; it needs the sd "
+                "of a white Gaussian reference"
             )
         grids = getattr(model, "grids", None)
         if self.apply.inpaint and grids:
