@@ -7,8 +7,8 @@ from ebm.datasets.source import Source
 from ebm.names import hint
 
 LOADERS = (
-    *("anime_faces", "cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist"),
-    "textures",
+    *("anime_faces", "cifar10", "densities", "digits", "eth_ucy", "faces", "fashion", "folder"),
+    *("mnist", "sdd", "textures"),
 )
 
 # Of networks: fetched alike, loaded by who uses them.
