@@ -113,6 +113,11 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
         log_z = ["log_z_error"] if experiment["learner"] == "noise_contrastive" else []
         distance = f"energy_distance_{asked['against']}"
         return ["kl_data_model", "kl_model_data", *log_z, "rim_mass", distance]
+    if "models" in asked:
+        end = "" if asked["against"] == "test" else f"_{asked['against']}"
+        best = f"{experiment['sample']['count']}_"
+        kinds = [f"{e}_{best}{how}" for how in ("independent", "by_plan") for e in ("ade", "fde")]
+        return [kind + end for kind in kinds]
     networks = {
         "cnn": f"{experiment['dataset']}_cnn{asked.get('feature_width')}",
         "pixels": "pixels8",
@@ -122,12 +127,12 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
     if networks["cnn"] in used:
         names = [f"frechet_{networks['cnn']}", f"inception_score_{networks['cnn']}", *names]
     names += [f"fid_{experiment['sample']['count']}"] if asked.get("fid") else []
-    kinds = {
+    measures = {
         "kid": ["kid"],
         "precision_recall": ["precision", "recall"],
         "one_nn": ["one_nn_accuracy"],
     }
-    more = [metric for key, metrics in kinds.items() if asked.get(key) for metric in metrics]
+    more = [metric for key, metrics in measures.items() if asked.get(key) for metric in metrics]
     names += [f"{metric}_{network}" for network in used for metric in more]
     labels = (experiment.get("classify") or {}).get("labels", [])
     names += [f"error_{count}_labels" for count in labels]

@@ -8,6 +8,11 @@ from pydantic import WrapValidator
 from ebm.settings import Settings
 from tasks.evaluate_settings import EvaluateSettings
 from tasks.points_settings import EvaluatePointsInputs, PointsSettings
+from tasks.trajectories_settings import (
+    EvaluateTrajectoriesInputs,
+    SampleTrajectoriesInputs,
+    TrajectoriesSettings,
+)
 
 
 class Kind(NamedTuple):
@@ -29,6 +34,12 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "points": Kind("quadrature", PointsSettings, {"evaluate": EvaluatePointsInputs}, "points"),
+    "trajectories": Kind(
+        "models",
+        TrajectoriesSettings,
+        {"sample": SampleTrajectoriesInputs, "evaluate": EvaluateTrajectoriesInputs},
+        "trajectories",
+    ),
 }
 IMAGES = "images"
 
@@ -59,4 +70,6 @@ def by_kind(raw: Any, read: Any) -> Any:
     return (KINDS[kind].settings if kind else EvaluateSettings).model_validate(raw)
 
 
-AnyEvaluateSettings = Annotated[EvaluateSettings | PointsSettings, WrapValidator(by_kind)]
+AnyEvaluateSettings = Annotated[
+    EvaluateSettings | PointsSettings | TrajectoriesSettings, WrapValidator(by_kind)
+]

@@ -6,7 +6,9 @@
 
 p is the plan, the positions at some of the frames ahead, y those at all. z of the posterior q is
 amortised, z of the prior comes from Langevin chains, given c; f sees c as a constant. Descent of L
-ascends the evidence's lower bound: E_q f - E_prior f is the gradient of the log prior.
+ascends the evidence's lower bound: E_q f - E_prior f is the gradient of the log prior. Of E_q f the
+posterior is taught the share `lead` alone: with all of it q runs ahead of what short chains can
+follow, and f and q drive each other off.
 
 Source: Pang, Zhao, Xie, Wu, "Trajectory Prediction with Latent Belief Energy-Based Model", CVPR
 2021, arXiv:2104.03086.
@@ -19,7 +21,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from ebm.energy import tilt
+from ebm.energy import contrast, tilt
 from ebm.learn.belief_settings import LatentBeliefSettings
 from ebm.learn.crowd import Crowd
 from ebm.learn.parts import at_rest
@@ -31,20 +33,35 @@ from ebm.samplers.noise import Noise, spawn
 REVISION = 1
 
 EXAMPLES = 64  # pasts of training that are kept, for those who sample without giving one
+RARE = 0.9995  # share of the steps of training below the one that is hardly ever passed
 
 
 class Examples(nn.Module):
-    """Pasts of training, kept with the model.
+    """What is kept of the training data with the model.
 
     Args:
         seen: S.
+
+    Attributes:
+        past: (EXAMPLES, S, 2), some pasts.
+        steps: (2,), the median length of a step from frame to frame, and one hardly ever passed.
     """
 
     past: Tensor
+    steps: Tensor
 
     def __init__(self, seen: int) -> None:
         super().__init__()
         self.register_buffer("past", torch.zeros(EXAMPLES, seen, 2))
+        self.register_buffer("steps", torch.zeros(2))
+
+    def keep(self, past: Tensor) -> None:
+        """Keep what is wanted of all pasts: (M, S, 2)."""
+        rows = torch.linspace(0, len(past) - 1, EXAMPLES, device=past.device).long()
+        self.past.copy_(past[rows])
+        far = torch.linalg.vector_norm(past.diff(dim=1), dim=2).flatten().sort().values
+        places = [int(share * (len(far) - 1)) for share in (0.5, RARE)]
+        self.steps.copy_(far[places])
 
 
 class Forecast(NamedTuple):
@@ -118,6 +135,16 @@ class LatentBelief:
         return self.networks["f"]
 
     @property
+    def examples(self) -> Examples:
+        """What is kept of the training data."""
+        return cast(Examples, self.networks["examples"])
+
+    @property
+    def steps(self) -> Tensor:
+        """The median length of a step of the training data, and one hardly ever passed, (2,)."""
+        return self.examples.steps
+
+    @property
     def size(self) -> int:
         """Frames of a trajectory, S + T."""
         return self.shape[0]
@@ -138,8 +165,7 @@ class LatentBelief:
                 f"{self.shape}: seen + the last frame of plan"
             )
         past = x[:, : self.seen].to(self.device)
-        rows = torch.linspace(0, len(x) - 1, EXAMPLES, device=self.device).long()
-        cast(Examples, self.networks["examples"]).past.copy_(past[rows])
+        self.examples.keep(past)
         if self.settings.forecast.social is not None and self.windows is not None:
             self.crowd = Crowd(past, self.windows)
 
@@ -150,15 +176,18 @@ class LatentBelief:
         e = self.draw(len(batch), asked.forecast.latent)
         q, z, plan, way = self.through["forecaster"](past, beside, there, future, e)
         c = q.c.detach()
-        start, steps = self.draw(len(c), 1, z.shape[1]), asked.chain.steps
-        chained, record = self.chain(c, start, steps, generator=self.generator)
+        start = asked.reference * self.draw(len(c), 1, z.shape[1])
+        chained, record = self.chain(
+            c, start, asked.reference, steps=asked.chain.steps, generator=self.generator
+        )
         chained = chained.squeeze(1)
-        f_data, f_samples = self.through["f"](torch.stack([z, chained]), c)
+        led = z.detach() + asked.lead * (z - z.detach())  # z, through which `lead` of it is learned
+        f_data, f_samples = self.through["f"](torch.stack([led, chained]), c)
         unit, true_plan = asked.forecast.unit, future[:, self.forecaster.plan_frames]
         away = squares(plan - true_plan) / (asked.sd_plan / unit) ** 2
         away = away + squares(way - future) / (asked.sd_way / unit) ** 2
         kl = divergence(q.mean, q.log_var, asked.reference)
-        loss = (away / 2 + kl).mean() - f_data.mean() + f_samples.mean()
+        loss = (away / 2 + kl).mean() + contrast(f_data, f_samples, asked.decay)
         for optimiser in self.optimisers.values():
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -218,20 +247,19 @@ class LatentBelief:
         return torch.empty(count, device=self.device).uniform_(generator=self.generator)
 
     def chain(
-        self, c: Tensor, e: Tensor, steps: int, **options: Any
+        self, c: Tensor, start: Tensor, s: float, **options: Any
     ) -> tuple[Tensor, Record | HmcRecord]:
-        """Run chains of the prior from N(0, s^2 I); return the beliefs, (N, K, Z), and the record.
+        """Run chains on f(z, c) - |z|^2 / (2 s^2); return the beliefs, (N, K, Z), and the record.
 
         Args:
             c: (N, D).
-            e: (N, K, Z), standard normal; the K beliefs of an agent are one chain.
-            steps: of Langevin.
-            options: the source of noise, and what is kept.
+            start: (N, K, Z), where they start; the K beliefs of an agent are one chain.
+            s: sd of the Gaussian.
+            options: steps, the source of noise, and what is kept.
         """
-        s = self.settings.reference
         log_density = tilt(lambda z: self.f(z, c[:, None]).sum(1), s)
         with at_rest(self.f):
-            return self.settings.chain.run(log_density, s * e, steps=steps, **options)
+            return self.settings.chain.run(log_density, start, **options)
 
     def forecast(
         self,
@@ -252,7 +280,7 @@ class LatentBelief:
             count: K, predictions of an agent.
             windows: (N,), the window of each.
             crowd: all who are seen in these windows; None: each is alone.
-            energy: False takes beliefs of N(0, s^2 I), as if f were 0.
+            energy: False takes the chains' starts, of N(0, s^2 I), as if f were 0.
             keep: keep the chains' states every so many steps; 0 keeps the end alone.
 
         Returns:
@@ -261,12 +289,13 @@ class LatentBelief:
         past, here = past.to(self.device), self.frame(past.to(self.device))
         beside, there = self.neighbours(past, windows, crowd)
         like = past.new_empty(len(past), count, self.settings.forecast.latent)
-        e, steps = Noise(like, 1, seeds=spawn(seeds, 0)).next(), self.settings.chain.sample_steps
+        s, steps = self.settings.reference * self.settings.widen, self.settings.chain.sample_steps
+        start = s * Noise(like, 1, seeds=spawn(seeds, 0)).next()
         with torch.no_grad():
             c = self.forecaster.history(here.enter(past), here.enter(beside), there)
-            states = [self.settings.reference * e]
+            states = [start]
             if energy:
-                z, record = self.chain(c, e, steps, seeds=spawn(seeds, 1), keep=keep)
+                z, record = self.chain(c, start, s, steps=steps, seeds=spawn(seeds, 1), keep=keep)
                 states = record.path or [z]
             return [self.read(here, c, z) for z in states]
 
@@ -277,7 +306,7 @@ class LatentBelief:
 
     def sample(self, seeds: Sequence[int], *, keep: int = 0) -> dict[int, list[Tensor]]:
         """Draw one trajectory a seed, (N, S + T, 2): the past of an example, and a way from it."""
-        examples = cast(Examples, self.networks["examples"]).past
+        examples = self.examples.past
         past = examples[[seed % len(examples) for seed in seeds]]
         states = self.forecast(past, seeds, count=1, keep=keep)
         return {self.size: [torch.cat([past, state.way[:, 0]], 1) for state in states]}

@@ -1,4 +1,4 @@
-"""The report's pictures of points in the plane: what each shows, in words."""
+"""The report's pictures of points and ways in the plane: what each shows, in words."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +18,10 @@ CAPTIONS = {
     "gradient ascent on them adds to f, up to a constant, where the model has mass: red where f "
     "rises and blue where it falls, with data and the chains' ends; its mean at both stands above. "
     "Modes grow where data are and no samples, and shrink where samples are and no data.",
+    "fans": "Where agents of the held-out part were seen (black) and went (green), the predictions "
+    "(blue), and who was beside them (orange), over all positions of that part (grey); below, by "
+    "the same networks with beliefs of the Gaussian prior, without the energy. From left to right, "
+    "from who went straight to who turned most.",
     "chains": "The chains from their start, at the left, to the samples, at the right.",
 }
 

@@ -21,8 +21,15 @@ def made(**changes: object) -> LatentBelief:
         **{"widths": [8], "energy": [8], "social": SOCIAL},
     }
     settings = {
-        **{"forecast": forecast, "sd_plan": 0.5, "sd_way": 0.5, "reference": 1.5},
-        **{"chain": CHAIN, "speeds": 1.3, "optimiser": ADAM, "energy": ADAM, **changes},
+        **{"forecast": forecast, "sd_plan": 0.5, "sd_way": 0.5, "reference": 1.5, "widen": 1.0},
+        **{
+            "chain": CHAIN,
+            "decay": 0.001,
+            "speeds": 1.3,
+            "optimiser": ADAM,
+            "energy": ADAM,
+            **changes,
+        },
     }
     torch.manual_seed(0)
     return LatentBelief(LatentBeliefSettings.model_validate(settings))
@@ -121,7 +128,7 @@ def test_chains_of_the_prior_have_the_moments_of_a_known_tilt() -> None:
     learner.networks["f"] = Linear()
     e = torch.randn(1, 4000, 2, generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(2)
-    z, _ = learner.chain(torch.zeros(1, 4), e, 60, generator=generator)
+    z, _ = learner.chain(torch.zeros(1, 4), 1.5 * e, 1.5, steps=60, generator=generator)
     right = 1.5**2 * torch.tensor([0.5, -0.2])
     assert torch.allclose(z[0].mean(0), right, atol=0.12)
     assert torch.allclose(z[0].std(0), torch.tensor([1.5, 1.5]), atol=0.15)
