@@ -83,12 +83,11 @@ def forecasts(asked: Asked, file: Path, count: int, seed: int) -> Iterator[str]:
     path = target(asked, f"{asked.name}-forecast-{file.stem}-seed-{seed}.png", paths)
     csv = place(path.with_suffix(".csv"), "", paths, asked.force, ".csv")
     from tasks import on_files
-    from tasks.forecast import forecast, unit_of
+    from tasks.forecast import about, forecast
 
-    unit = unit_of(str(pick(experiments(paths), asked.name)["dataset"]), paths)
+    known_of, given = about(asked.name, paths), asked.here / file
     model = on_files.open_model(asked.name, paths)
-    given = asked.here / file
-    yield from forecast(model, given, str(file), path, count=count, seed=seed, unit=unit)
+    yield from forecast(model, given, str(file), path, count=count, seed=seed, about=known_of)
     yield f"Written: {shown(csv, asked.here)}, and its picture {shown(path, asked.here)}"
 
 

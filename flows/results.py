@@ -117,7 +117,7 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
         end = "" if asked["against"] == "test" else f"_{asked['against']}"
         best = f"{experiment['sample']['count']}_"
         kinds = [f"{e}_{best}{how}" for how in ("independent", "by_plan") for e in ("ade", "fde")]
-        return [kind + end for kind in kinds]
+        return [kind + how + end for how in ("", "_spread") for kind in kinds]
     networks = {
         "cnn": f"{experiment['dataset']}_cnn{asked.get('feature_width')}",
         "pixels": "pixels8",

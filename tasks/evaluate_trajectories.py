@@ -13,6 +13,7 @@ from tasks.paths import Paths
 from tasks.scores import beside, row, write_scores
 from tasks.trajectories_settings import (
     GAUSSIAN,
+    SPREAD,
     EvaluateTrajectoriesInputs,
     TrajectoriesSettings,
 )
@@ -66,7 +67,7 @@ def run(
     ahead = int(drawn["frames"][-1])
     truths = {held: Truth(x["x"][:, :-ahead], x["x"][:, -ahead:]) for held, x in parts.items()}
     jobs = [(held, model) for held in asked.parts for model in asked.models]
-    jobs.append((asked.against, GAUSSIAN))
+    jobs += [(asked.against, GAUSSIAN), (asked.against, SPREAD)]
     figures = {}
     for done, (held, model) in enumerate(jobs):
         figures[held, model] = measured(drawn, held, model, truths[held])
@@ -129,22 +130,25 @@ def rows(told: Told, figures: dict[tuple[str, str], Figures]) -> tuple[Rows, Row
     asked, count = told.asked, told.shape[2]
     metrics, compared = [], []
     others = rivals(told, figures)
-    for field in Figures._fields:
-        error, _, selection = field.partition("_")
-        metric = f"{error}_{count}_{selection}" + suffix(asked.against)
-        metrics.append(
-            row(
-                metric,
-                [getattr(figures[asked.against, model], field) for model in asked.models],
-                floor=0.0,
-                ceiling=getattr(others[VELOCITY], field),
-                better="lower",
-                samples=len(told.truth.future),
-                about=f"{ABOUT[error]} in {told.unit}, {ABOUT[selection].format(count)}; the "
-                "ceiling is that of constant velocity.",
+    for how, models in (("", asked.models), (f"_{SPREAD}", [SPREAD])):
+        for field in Figures._fields:
+            error, _, selection = field.partition("_")
+            metric = f"{error}_{count}_{selection}{how}" + suffix(asked.against)
+            more = f", {count} that lie apart of {asked.candidates}" if how else ""
+            metrics.append(
+                row(
+                    metric,
+                    [getattr(figures[asked.against, model], field) for model in models],
+                    floor=0.0,
+                    ceiling=getattr(others[VELOCITY], field),
+                    better="lower",
+                    samples=len(told.truth.future),
+                    about=f"{ABOUT[error]} in {told.unit}, {ABOUT[selection].format(count)}{more}; "
+                    "the ceiling is that of constant velocity.",
+                )
             )
-        )
-        compared += [beside(metric, of, getattr(each, field)) for of, each in others.items()]
+            if not how:
+                compared += [beside(metric, of, getattr(x, field)) for of, x in others.items()]
     return metrics, compared
 
 

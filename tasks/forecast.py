@@ -14,6 +14,9 @@ from ebm.model import Model
 from ebm.samplers.noise import seed_range
 from tasks.artefacts import read_json, write_text
 from tasks.paths import Paths
+from tasks.refusals import pick
+from tasks.settings import read as read_settings
+from tasks.trajectories_settings import TrajectoriesSettings
 from tasks.trajectory_pictures import Fan, draw_fans
 
 FAST = 2.0  # times the fastest step of training beyond which positions are in other units
@@ -40,8 +43,15 @@ class Walkers(NamedTuple):
     left_out: list[str]
 
 
+class About(NamedTuple):
+    """The unit of the training data, and how much wider than learned the fans are."""
+
+    unit: str
+    widen: float
+
+
 def forecast(
-    model: Model, file: Path, name: str, path: Path, *, count: int, seed: int, unit: str
+    model: Model, file: Path, name: str, path: Path, *, count: int, seed: int, about: About
 ) -> Iterator[str]:
     """Write PATH.csv, `agent,prediction,frame,x,y`, and the picture PATH.png of the fans.
 
@@ -52,21 +62,17 @@ def forecast(
         path: ends with .png.
         count: K, predictions of each agent.
         seed: of the predictions.
-        unit: of the training data.
+        about: what the experiment says of its forecasts.
 
     Yields:
         What the user should know, a sentence each.
 
     Raises:
-        ValueError: the model forecasts no trajectories, the file is wrong, or nobody is left.
+        ValueError: the file is wrong, or nobody is left.
     """
     learner = model.learner
-    if not hasattr(learner, "forecast"):
-        raise ValueError(
-            f"the learner {model.about['learner']} forecasts no trajectories; latent_belief does"
-        )
     walkers = walkers_in(read(file), learner.seen, name)
-    check_units(walkers, learner.steps.tolist(), name, unit)
+    check_units(walkers, learner.steps.tolist(), name, about.unit)
     past = torch.from_numpy(walkers.past)
     together = torch.zeros(len(past))
     made = learner.forecast(
@@ -75,6 +81,7 @@ def forecast(
         count=count,
         windows=together,
         crowd=Crowd(past, together),
+        widen=about.widen,
     )[-1]
     ways = made.way.numpy()
     write_text(path.with_suffix(".csv"), table(walkers, ways))
@@ -84,16 +91,24 @@ def forecast(
         yield f"agent {walkers.agents[0]} is alone: nobody beside it could be looked at"
     if median_step(walkers.past) < SLOW * float(learner.steps[0]):
         yield (
-            f"all stand almost still, by the training data in {unit}; if they walk, positions are "
-            "in other units"
+            f"all stand almost still, by the training data in {about.unit}; if they walk, "
+            "positions are in other units"
         )
 
 
-def unit_of(dataset: str, paths: Paths) -> str:
-    """Return the unit of a data set's positions, as its manifest says."""
-    manifest = paths.prepared(dataset) / "manifest.json"
+def about(name: str, paths: Paths) -> About:
+    """Return what an experiment says of its forecasts.
+
+    Raises:
+        ValueError: it has none.
+    """
+    experiment = pick(read_settings(paths.params).experiments, name, "experiment")
+    if not isinstance(experiment.evaluate, TrajectoriesSettings):
+        raise ValueError(f"{name} forecasts no trajectories; an experiment of latent_belief does")
+    manifest = paths.prepared(experiment.dataset) / "manifest.json"
     notes = read_json(manifest).get("notes", {}) if manifest.is_file() else {}
-    return str(notes.get("unit", "the units of the training data"))
+    unit = str(notes.get("unit", "the units of the training data"))
+    return About(unit, experiment.evaluate.widen)
 
 
 def walkers_in(positions: Positions, seen: int, name: str) -> Walkers:

@@ -2,7 +2,8 @@
 
 samples/NAME/samples.npz holds, by PART and MODEL, `PART.MODEL.way`, (draws, N, K, T, 2), and
 `PART.MODEL.plan`, (draws, N, K, P, 2), float32, in the data's units, agents in the order of
-data/prepared/DATASET/PART.npz; PART.gaussian is by the final model, as if its energy were 0.
+data/prepared/DATASET/PART.npz. In the place of MODEL, `gaussian` is by the final model, as if its
+energy were 0, and `spread` by it, those of `evaluate.candidates` forecasts that lie apart.
 `frames`, (P,), are the frames ahead that a plan names, counted from 1.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ebm.apply.spread import spread
 from ebm.learn.crowd import Crowd
 from ebm.learn.latent_belief import Forecast
 from ebm.model import load
@@ -21,12 +23,12 @@ from tasks.device import pick_device
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.temperatures import temperatures
-from tasks.trajectories_settings import GAUSSIAN, SampleTrajectoriesInputs
+from tasks.trajectories_settings import GAUSSIAN, SPREAD, SampleTrajectoriesInputs
 from tasks.trajectory_pictures import Fan, draw_fans, interesting
 
 REVISION = 1
 
-BATCH = 400  # agents that are forecast at once; they depend on it to rounding alone
+BATCH = 8000  # forecasts made at once; they depend on it to rounding alone
 
 Arrays = dict[str, np.ndarray]
 
@@ -35,25 +37,21 @@ def run(
     name: str, part: None, inputs: SampleTrajectoriesInputs, paths: Paths, monitor: Monitor
 ) -> None:
     """Write samples/NAME/samples.npz and the picture of chains in results/NAME/samples."""
-    asked, device, found = inputs.evaluate, pick_device(inputs.device), {}
+    asked, device = inputs.evaluate, pick_device(inputs.device)
     jobs = [(held, model) for held in asked.parts for model in asked.models]
-    jobs.append((asked.against, GAUSSIAN))
-    for done, (held, model) in enumerate(jobs):
-        which = inputs.final if model == GAUSSIAN else model
-        learner = load(paths.model(name, which), device).learner
+    jobs += [(asked.against, GAUSSIAN), (asked.against, SPREAD)]
+    found: Arrays = {}
+    for done, (held, way) in enumerate(jobs):
+        model = inputs.final if way in (GAUSSIAN, SPREAD) else way
+        learner = load(paths.model(name, model), device).learner
         data = load_arrays(paths.prepared(inputs.dataset) / f"{held}.npz")
-        draws = [
-            forecasts(learner, data, inputs, draw, energy=model != GAUSSIAN)
-            for draw in range(inputs.sample.draws)
-        ]
+        draws = [forecasts(learner, data, inputs, way, n) for n in range(inputs.sample.draws)]
         for key in draws[0]:
-            found[f"{held}.{model}.{key}"] = np.stack([each[key] for each in draws])
-        monitor.progress(done + 1, len(jobs), f"{model}, {held}")
-    learner = load(paths.model(name, inputs.final), device).learner
+            found[f"{held}.{way}.{key}"] = np.stack([each[key] for each in draws])
+        monitor.progress(done + 1, len(jobs), f"{way}, {held}")
     found["frames"] = np.array(learner.settings.forecast.plan)
     with new_folder(paths.samples(name)) as folder:
         save_arrays(folder / "samples.npz", **found)
-    data = load_arrays(paths.prepared(inputs.dataset) / f"{asked.against}.npz")
     with new_folder(paths.results(name) / "samples") as folder:
         picture(learner, data, inputs, folder / "chains.png")
     monitor.note(temperature=temperatures(learner.settings))
@@ -61,16 +59,24 @@ def run(
 
 
 def forecasts(
-    learner: Any, data: Arrays, inputs: SampleTrajectoriesInputs, draw: int, *, energy: bool
+    learner: Any, data: Arrays, inputs: SampleTrajectoriesInputs, how: str, draw: int
 ) -> Arrays:
     """Return the ways, (N, K, T, 2), and the plans, (N, K, P, 2), of all agents in a draw."""
-    crowd, ways, plans = everybody(learner, data), [], []
-    for first in range(0, len(data["x"]), BATCH):
-        rows = slice(first, min(first + BATCH, len(data["x"])))
-        seeds = seed_range(inputs.seed, rows.stop - first, draw * len(data["x"]) + first)
-        one = predict(learner, data, rows, seeds, crowd, count=inputs.sample.count, energy=energy)
-        ways.append(one[-1].way.cpu().numpy())
-        plans.append(one[-1].plan.cpu().numpy())
+    crowd, ways, plans, total = everybody(learner, data), [], [], len(data["x"])
+    count = inputs.evaluate.candidates if how == SPREAD else inputs.sample.count
+    batch = max(1, BATCH // count)
+    for first in range(0, total, batch):
+        rows = slice(first, min(first + batch, total))
+        seeds = seed_range(inputs.seed, rows.stop - first, draw * total + first)
+        options = {"count": count, "energy": how != GAUSSIAN, "widen": inputs.evaluate.widen}
+        one = predict(learner, data, rows, seeds, crowd, **options)[-1]
+        way, plan = one.way, one.plan
+        if how == SPREAD:
+            kept = spread(plan.flatten(2), inputs.sample.count)
+            agent = torch.arange(len(kept), device=kept.device)[:, None]
+            way, plan = way[agent, kept], plan[agent, kept]
+        ways.append(way.cpu().numpy())
+        plans.append(plan.cpu().numpy())
     return {"way": np.concatenate(ways), "plan": np.concatenate(plans)}
 
 
@@ -95,9 +101,8 @@ def picture(learner: Any, data: Arrays, inputs: SampleTrajectoriesInputs, path: 
     rows = interesting(data["x"], learner.seen, min(inputs.sample.shown, 3))
     seeds = seed_range(inputs.seed, len(data["x"]))
     keep, shown = inputs.sample.keep, [seeds[row] for row in rows]
-    states = predict(
-        learner, data, rows, shown, everybody(learner, data), count=inputs.sample.count, keep=keep
-    )
+    options = {"count": inputs.sample.count, "widen": inputs.evaluate.widen, "keep": keep}
+    states = predict(learner, data, rows, shown, everybody(learner, data), **options)
     fans = [
         Fan(data["x"][row, : learner.seen], data["x"][row, learner.seen :], state.way[i].numpy())
         for i, row in enumerate(rows)

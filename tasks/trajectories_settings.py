@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from ebm.settings import Settings
 
-GAUSSIAN = "gaussian"  # name of the forecasts of the final model as if its energy were 0
+# Names of more forecasts by the final model: as if its energy were 0, and taken of many, apart.
+GAUSSIAN, SPREAD = "gaussian", "spread"
 
 
 class TrajectoriesSettings(Settings):
@@ -20,12 +21,22 @@ class TrajectoriesSettings(Settings):
         description="training stages judged, the final one first: the same, with several seeds",
     )
 
+    widen: float = Field(
+        ge=1, description="sd of the prior's Gaussian is so many times as large: a wider fan"
+    )
+    candidates: int = Field(
+        ge=1,
+        description="forecasts of an agent, by the final model, of which those that lie apart are "
+        "judged, too, as many as are drawn",
+    )
+
     @model_validator(mode="after")
     def check_models(self) -> "TrajectoriesSettings":
         """Each model is judged once."""
-        if len(set(self.models)) < len(self.models) or GAUSSIAN in self.models:
+        if len({*self.models, GAUSSIAN, SPREAD}) < len(self.models) + 2:
             raise ValueError(
-                f"models is {self.models}; name each training stage once, none of them {GAUSSIAN}"
+                f"models is {self.models}; name each training stage once, none of them {GAUSSIAN} "
+                f"or {SPREAD}"
             )
         return self
 
@@ -75,6 +86,11 @@ def check_models(experiment: Any) -> None:
             )
     if experiment.final != models[0]:
         raise ValueError(f"final is {experiment.final!r}; evaluate.models must begin with it")
+    if experiment.evaluate.candidates < experiment.sample.count:
+        raise ValueError(
+            f"evaluate.candidates is {experiment.evaluate.candidates}; it must be sample.count, "
+            f"{experiment.sample.count}, or more"
+        )
     if experiment.classify is not None or experiment.apply is not None:
         raise ValueError(
             "classify or apply is given, and x is a trajectory; they need images: leave them out"

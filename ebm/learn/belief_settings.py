@@ -68,9 +68,6 @@ class LatentBeliefSettings(Settings):
     sd_plan: float = Field(gt=0, description="sd_p of the likelihood, in data units")
     sd_way: float = Field(gt=0, description="sd_y of the likelihood, in data units")
     reference: float = Field(gt=0, description="s, sd of the Gaussian that f tilts")
-    widen: float = Field(
-        ge=1, description="s is so many times as large where forecasts are drawn: a wider fan"
-    )
     chain: ChainSettings
     lead: float = Field(
         ge=0, le=1, description="share of the gradient of E_q f by z that the posterior is taught"

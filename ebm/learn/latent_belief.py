@@ -269,6 +269,7 @@ class LatentBelief:
         count: int,
         windows: Tensor | None = None,
         crowd: Crowd | None = None,
+        widen: float = 1.0,
         energy: bool = True,
         keep: int = 0,
     ) -> list[Forecast]:
@@ -280,6 +281,7 @@ class LatentBelief:
             count: K, predictions of an agent.
             windows: (N,), the window of each.
             crowd: all who are seen in these windows; None: each is alone.
+            widen: s is so many times as large: a wider fan.
             energy: False takes the chains' starts, of N(0, s^2 I), as if f were 0.
             keep: keep the chains' states every so many steps; 0 keeps the end alone.
 
@@ -289,7 +291,7 @@ class LatentBelief:
         past, here = past.to(self.device), self.frame(past.to(self.device))
         beside, there = self.neighbours(past, windows, crowd)
         like = past.new_empty(len(past), count, self.settings.forecast.latent)
-        s, steps = self.settings.reference * self.settings.widen, self.settings.chain.sample_steps
+        s, steps = widen * self.settings.reference, self.settings.chain.sample_steps
         start = s * Noise(like, 1, seeds=spawn(seeds, 0)).next()
         with torch.no_grad():
             c = self.forecaster.history(here.enter(past), here.enter(beside), there)

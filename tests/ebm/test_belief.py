@@ -21,7 +21,7 @@ def made(**changes: object) -> LatentBelief:
         **{"widths": [8], "energy": [8], "social": SOCIAL},
     }
     settings = {
-        **{"forecast": forecast, "sd_plan": 0.5, "sd_way": 0.5, "reference": 1.5, "widen": 1.0},
+        **{"forecast": forecast, "sd_plan": 0.5, "sd_way": 0.5, "reference": 1.5},
         **{
             "chain": CHAIN,
             "decay": 0.001,

@@ -66,7 +66,7 @@ SMALL: dict[str, dict[str, Any]] = {
             **{"seen": 3, "plan": [1, 2], "unit": 1.0, "code": 3, "latent": 2, "widths": [6]},
             **{"energy": [5], "social": None},
         },
-        **{"sd_plan": 0.5, "sd_way": 0.5, "reference": 1.0, "widen": 1.2, "chain": CHAIN},
+        **{"sd_plan": 0.5, "sd_way": 0.5, "reference": 1.0, "chain": CHAIN},
         **{
             "lead": 0.5,
             "decay": 0.01,

@@ -11,7 +11,7 @@ from ebm.metrics.displacement import independent
 from flows.results import expected
 from tasks.__main__ import main
 from tasks.artefacts import load_arrays, read_json
-from tasks.forecast import forecast, unit_of
+from tasks.forecast import about, forecast
 from tasks.on_files import open_model
 from tasks.paths import Paths
 from tasks.refusals import SettingsError
@@ -33,7 +33,7 @@ def tiny() -> dict[str, Any]:
     stage["model"]["chain"].update(steps=2, sample_steps=4)
     experiment["train"] = {"learn": stage, "again": {**stage, "seed": 1}}
     experiment["sample"] = {"count": 5, "draws": 2, "keep": 2, "shown": 2}
-    experiment["evaluate"]["models"] = ["learn", "again"]
+    experiment["evaluate"].update(models=["learn", "again"], candidates=7)
     data = params["datasets"][DATA]
     data.update(validation=6, test=9)
     return {"datasets": {DATA: data}, "references": {}, "experiments": {NAME: experiment}}
@@ -76,6 +76,7 @@ def test_trajectories_go_from_prepare_to_report(scene: Paths) -> None:
     assert drawn["test.learn.way"].shape == (2, 9, 5, 12, 2)
     assert drawn["validation.again.plan"].shape == (2, 6, 5, 4, 2)
     assert drawn["test.gaussian.way"].dtype == np.float32
+    assert drawn["test.spread.way"].shape == (2, 9, 5, 12, 2)
     scores = read_json(scene.results(NAME) / "metrics.json")
     rows = {row["metric"]: row for row in scores["metrics"]}
     assert list(rows) == expected(tiny()["experiments"][NAME])
@@ -102,9 +103,8 @@ def told(scene: Paths, text: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.chdir(scene.root)
     (scene.root / "walk.csv").write_text(text)
     model, out = open_model(NAME, scene), scene.root / "out.png"
-    unit = unit_of(DATA, scene)
-    lines = forecast(model, scene.root / "walk.csv", "walk.csv", out, count=3, seed=0, unit=unit)
-    return list(lines)
+    file, known = scene.root / "walk.csv", about(NAME, scene)
+    return list(forecast(model, file, "walk.csv", out, count=3, seed=0, about=known))
 
 
 def lines(agents: int, frames: int, speed: float = 0.3) -> list[str]:
