@@ -72,7 +72,7 @@ def parse(lines: Iterable[str], where: str) -> Positions:
     Raises:
         ValueError: a line is wrong, an agent is twice in a frame, or there is no line.
     """
-    rows = []
+    rows: list[tuple[int, int, float, float, int]] = []
     for number, line in enumerate(lines, 1):
         fields = re.split(r"\s*,\s*|\s+", line.strip())
         heading = not rows and all(re.fullmatch(r"[A-Za-z_]+", field) for field in fields)
@@ -87,9 +87,8 @@ def parse(lines: Iterable[str], where: str) -> Positions:
                 f"{where}, line {max(before[4], row[4])}: agent {row[1]} is in frame {row[0]} a "
                 f"second time, after line {min(before[4], row[4])}; keep one of the two"
             )
-    frame, agent, x, y, line = zip(*rows, strict=True)
-    whole = [np.array(each, np.int64) for each in (frame, agent, line)]
-    return Positions(whole[0], whole[1], np.array([x, y], np.float64).T, whole[2])
+    frame, agent, number = (np.array([row[i] for row in rows], np.int64) for i in (0, 1, 4))
+    return Positions(frame, agent, np.array([row[2:4] for row in rows], np.float64), number)
 
 
 def values(fields: list[str], where: str) -> tuple[int, int, float, float]:

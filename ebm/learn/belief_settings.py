@@ -23,6 +23,9 @@ class ForecastSettings(Settings):
         min_length=1, description="frames ahead that a plan names, counted from 1, the last ends it"
     )
     unit: float = Field(gt=0, description="length in data units that networks see as 1")
+    turned: bool = Field(
+        description="the way seen points along x; false: directions are the scene's, as published"
+    )
     code: int = Field(ge=1, description="D, values of the codes of past and plan")
     latent: int = Field(ge=1, description="Z, values of the belief")
     widths: list[int] = Field(min_length=1, description="hidden layers of each part")
@@ -69,12 +72,18 @@ class LatentBeliefSettings(Settings):
     sd_way: float = Field(gt=0, description="sd_y of the likelihood, in data units")
     reference: float = Field(gt=0, description="s, sd of the Gaussian that f tilts")
     chain: ChainSettings
+    chains: int = Field(
+        ge=2, description="agents of a batch, the first ones, for whom the prior is sampled"
+    )
     lead: float = Field(
         ge=0, le=1, description="share of the gradient of E_q f by z that the posterior is taught"
     )
     decay: float = Field(ge=0, description="weight of squared f, which keeps its level near 0")
     speeds: float = Field(
         ge=1, description="trajectories are learned up to so many times as fast, or as slow"
+    )
+    mirror: float = Field(
+        ge=0, le=1, description="share of the trajectories that are learned mirrored, y to -y"
     )
     reverse: bool = Field(
         default=False,

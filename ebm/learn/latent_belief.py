@@ -176,13 +176,15 @@ class LatentBelief:
         e = self.draw(len(batch), asked.forecast.latent)
         q, z, plan, way = self.through["forecaster"](past, beside, there, future, e)
         c = q.c.detach()
-        start = asked.reference * self.draw(len(c), 1, z.shape[1])
+        few = c[: asked.chains]
+        start = asked.reference * self.draw(len(few), 1, z.shape[1])
         chained, record = self.chain(
-            c, start, asked.reference, steps=asked.chain.steps, generator=self.generator
+            few, start, asked.reference, steps=asked.chain.steps, generator=self.generator
         )
         chained = chained.squeeze(1)
         led = z.detach() + asked.lead * (z - z.detach())  # z, through which `lead` of it is learned
-        f_data, f_samples = self.through["f"](torch.stack([led, chained]), c)
+        f = self.through["f"](torch.cat([led, chained]), torch.cat([c, few]))
+        f_data, f_samples = f.split([len(c), len(few)])
         unit, true_plan = asked.forecast.unit, future[:, self.forecaster.plan_frames]
         away = squares(plan - true_plan) / (asked.sd_plan / unit) ** 2
         away = away + squares(way - future) / (asked.sd_way / unit) ** 2
@@ -209,7 +211,7 @@ class LatentBelief:
     def varied(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return past, future, neighbours' pasts and where there are any, in the frame, varied.
 
-        Each trajectory is mirrored or not, and faster or slower, with its neighbours. One that is
+        Some trajectories are mirrored, each is faster or slower, with its neighbours. One that is
         walked backwards has none, as their ways back are not known.
         """
         beside, there = self.neighbours(batch[:, : self.seen], labels, self.crowd)
@@ -219,14 +221,14 @@ class LatentBelief:
             there = there & ~back[:, None]
         here = self.frame(batch[:, : self.seen])
         speed = self.settings.speeds ** (2 * self.uniform(len(batch)) - 1)
-        side = torch.where(self.uniform(len(batch)) < 0.5, -1.0, 1.0)
+        side = torch.where(self.uniform(len(batch)) < self.settings.mirror, -1.0, 1.0)
         factor = torch.stack([speed, side * speed], 1)[:, None]
         inside, beside = here.enter(batch) * factor, here.enter(beside) * factor[:, None]
         return inside[:, : self.seen], inside[:, self.seen :], beside, there
 
     def frame(self, past: Tensor) -> Frame:
         """Return the frames of agents seen at `past`: (N, S, 2)."""
-        return frame(past, self.settings.forecast.unit)
+        return frame(past, self.settings.forecast.unit, self.settings.forecast.turned)
 
     def neighbours(
         self, past: Tensor, windows: Tensor | None, crowd: Crowd | None
@@ -316,7 +318,8 @@ class LatentBelief:
     @property
     def feature_network(self) -> nn.Module:
         """The codes of a whole trajectory."""
-        return Features(self.forecaster, self.seen, self.settings.forecast.unit)
+        asked = self.settings.forecast
+        return Features(self.forecaster, self.seen, asked.unit, asked.turned)
 
     def features(self, x: Tensor) -> Tensor:
         """Return history code and the belief's mean, (N, D + Z), of x: (N, S + T, 2)."""

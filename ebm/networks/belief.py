@@ -6,7 +6,7 @@
     y       = way(c, code(p))                      positions at all of them
     f(z, c)                                        the belief's log density, but for a constant
 
-Positions are those of `Frame`: the last one seen is the origin, and the way there points along x.
+Positions are those of `Frame`: the last one seen is the origin, the way there may point along x.
 
 Source: Pang, Zhao, Xie, Wu, "Trajectory Prediction with Latent Belief Energy-Based Model", CVPR
 2021, arXiv:2104.03086; Wang, Girshick, Gupta, He, arXiv:1711.07971 (pooling).
@@ -23,7 +23,7 @@ REVISION = 1
 
 
 class Frame(NamedTuple):
-    """Where each agent stands and looks to, so that no place and no direction is special.
+    """Where each agent stands and, if turned, looks to, so that no place or direction is special.
 
     Attributes:
         origin: (N, 2), the last position seen, in the units of the data.
@@ -46,11 +46,18 @@ class Frame(NamedTuple):
         return flat.view(x.shape)
 
 
-def frame(past: Tensor, unit: float) -> Frame:
-    """Return the frames of agents that were seen at `past`: (N, S, 2); of one at rest, unturned."""
+def frame(past: Tensor, unit: float, turned: bool) -> Frame:
+    """Return the frames of agents that were seen at `past`: (N, S, 2).
+
+    Args:
+        past: in the units of the data.
+        unit: length that is 1 in the frame.
+        turned: the way from the first to the last position points along x, unless there is none;
+            else no frame is turned.
+    """
     way = past[:, -1] - past[:, 0]
     angle = torch.atan2(way[:, 1], way[:, 0])
-    angle = torch.where(way.square().sum(1) > 0, angle, 0.0)
+    angle = torch.where((way.square().sum(1) > 0) & turned, angle, 0.0)
     cos, sin = angle.cos(), angle.sin()
     turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
     return Frame(past[:, -1], turn, unit)
@@ -209,21 +216,16 @@ class Features(nn.Module):
     Args:
         forecaster: its parts are shared.
         seen: S.
-        unit: of the frame.
+        unit, turned: of the frame.
     """
 
-    def __init__(self, forecaster: Forecaster, seen: int, unit: float) -> None:
+    def __init__(self, forecaster: Forecaster, seen: int, unit: float, turned: bool) -> None:
         super().__init__()
-        self.forecaster, self.seen, self.unit = forecaster, seen, unit
+        self.forecaster, self.seen, self.unit, self.turned = forecaster, seen, unit, turned
 
     def features(self, x: Tensor) -> Tensor:
         """Return history code and the belief's mean, (N, D + Z), of trajectories (N, S + T, 2)."""
-        past, future = split(x, self.seen, self.unit)
+        inside = frame(x[:, : self.seen], self.unit, self.turned).enter(x)
+        past, future = inside[:, : self.seen], inside[:, self.seen :]
         q = self.forecaster.believe(self.forecaster.past(past.flatten(1)), future)
         return torch.cat([q.c, q.mean], 1)
-
-
-def split(x: Tensor, seen: int, unit: float) -> tuple[Tensor, Tensor]:
-    """Return past (N, S, 2) and future (N, T, 2), in the frame, of trajectories (N, S + T, 2)."""
-    inside = frame(x[:, :seen], unit).enter(x)
-    return inside[:, :seen], inside[:, seen:]

@@ -17,7 +17,7 @@ ADAM = {"kind": "adam", "rate": 0.01, "momentum": 0.5}
 
 def made(**changes: object) -> LatentBelief:
     forecast = {
-        **{"seen": 3, "plan": [1, 2], "unit": 2.0, "code": 4, "latent": 2},
+        **{"seen": 3, "plan": [1, 2], "unit": 2.0, "turned": True, "code": 4, "latent": 2},
         **{"widths": [8], "energy": [8], "social": SOCIAL},
     }
     settings = {
@@ -26,6 +26,7 @@ def made(**changes: object) -> LatentBelief:
             "chain": CHAIN,
             "decay": 0.001,
             "speeds": 1.3,
+            "mirror": 0.5,
             "optimiser": ADAM,
             "energy": ADAM,
             **changes,
@@ -45,14 +46,14 @@ def walks(count: int, seed: int = 1) -> torch.Tensor:
 
 def test_frame_puts_the_last_position_at_0_and_the_way_along_x_and_can_be_left() -> None:
     x = walks(7)
-    here = frame(x[:, :3], 2.0)
+    here = frame(x[:, :3], 2.0, True)
     inside = here.enter(x)
     assert torch.allclose(inside[:, 2], torch.zeros(7, 2), atol=1e-6)
     way = torch.linalg.vector_norm(x[:, 2] - x[:, 0], dim=1)
     assert torch.allclose(inside[:, 0], torch.stack([-way / 2, 0 * way], 1), atol=1e-5)
     assert torch.allclose(here.leave(inside), x, atol=1e-5)
-    still = frame(torch.ones(1, 3, 2), 1.0)
-    assert torch.equal(still.turn, torch.eye(2)[None])
+    for still in (frame(torch.ones(1, 3, 2), 1.0, True), frame(x[:1, :3], 1.0, False)):
+        assert torch.equal(still.turn, torch.eye(2)[None])
 
 
 def test_forecast_turns_and_moves_with_the_past() -> None:

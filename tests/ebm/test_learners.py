@@ -63,7 +63,15 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "latent_belief": {
         "forecast": {
-            **{"seen": 3, "plan": [1, 2], "unit": 1.0, "code": 3, "latent": 2, "widths": [6]},
+            **{
+                "seen": 3,
+                "plan": [1, 2],
+                "unit": 1.0,
+                "turned": True,
+                "code": 3,
+                "latent": 2,
+                "widths": [6],
+            },
             **{"energy": [5], "social": None},
         },
         **{"sd_plan": 0.5, "sd_way": 0.5, "reference": 1.0, "chain": CHAIN},
@@ -71,6 +79,7 @@ SMALL: dict[str, dict[str, Any]] = {
             "lead": 0.5,
             "decay": 0.01,
             "speeds": 1.2,
+            "mirror": 0.5,
             "reverse": True,
             "optimiser": ADAM,
             "energy": ADAM,

@@ -173,3 +173,13 @@ def test_models_that_are_no_stages_are_refused() -> None:
         content["experiments"][NAME]["evaluate"]["models"] = models
         with pytest.raises(SettingsError, match=said):
             validate(content)
+
+
+def test_graph_names_every_model_that_is_judged() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())["experiments"]
+    table = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["sample-trajectories"]
+    for name, row in table["foreach"].items():
+        first, *more = params[name]["evaluate"]["models"]
+        manifest = f"data/prepared/{params[name]['dataset']}/manifest.json"
+        wanted = [f"models/{name}/{each}" for each in more] or [manifest]
+        assert (row["final"], [row["beside"]]) == (first, wanted), name
