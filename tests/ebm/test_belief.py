@@ -22,15 +22,8 @@ def made(**changes: object) -> LatentBelief:
     }
     settings = {
         **{"forecast": forecast, "sd_plan": 0.5, "sd_way": 0.5, "reference": 1.5},
-        **{
-            "chain": CHAIN,
-            "decay": 0.001,
-            "speeds": 1.3,
-            "mirror": 0.5,
-            "optimiser": ADAM,
-            "energy": ADAM,
-            **changes,
-        },
+        **{"chain": CHAIN, "chains": 64, "lead": 0.1, "decay": 0.001, "speeds": 1.3},
+        **{"mirror": 0.5, "optimiser": ADAM, "energy": ADAM, **changes},
     }
     torch.manual_seed(0)
     return LatentBelief(LatentBeliefSettings.model_validate(settings))

@@ -63,27 +63,12 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "latent_belief": {
         "forecast": {
-            **{
-                "seen": 3,
-                "plan": [1, 2],
-                "unit": 1.0,
-                "turned": True,
-                "code": 3,
-                "latent": 2,
-                "widths": [6],
-            },
-            **{"energy": [5], "social": None},
+            **{"seen": 3, "plan": [1, 2], "unit": 1.0, "turned": True, "code": 3, "latent": 2},
+            **{"widths": [6], "energy": [5], "social": None},
         },
-        **{"sd_plan": 0.5, "sd_way": 0.5, "reference": 1.0, "chain": CHAIN},
-        **{
-            "lead": 0.5,
-            "decay": 0.01,
-            "speeds": 1.2,
-            "mirror": 0.5,
-            "reverse": True,
-            "optimiser": ADAM,
-            "energy": ADAM,
-        },
+        **{"sd_plan": 0.5, "sd_way": 0.5, "reference": 1.0, "chain": CHAIN, "chains": 4},
+        **{"lead": 0.5, "decay": 0.01, "speeds": 1.2, "mirror": 0.5, "reverse": True},
+        **{"optimiser": ADAM, "energy": ADAM},
     },
     "joint_classifier": {
         "network": {**MLP, "classes": 3},
