@@ -117,6 +117,11 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
         return molecular(asked)
     if "gallery" in asked:
         return [f"anomaly_{f}_{s}" for s in "ab" for f in ("ap", "trapezoid", "lift", "auroc")]
+    if "models" in asked:
+        end = "" if asked["against"] == "test" else f"_{asked['against']}"
+        best = f"{experiment['sample']['count']}_"
+        kinds = [f"{e}_{best}{how}" for how in ("independent", "by_plan") for e in ("ade", "fde")]
+        return [kind + how + end for how in ("", "_spread") for kind in kinds]
     networks = {
         "cnn": f"{experiment['dataset']}_cnn{asked.get('feature_width')}",
         "pixels": "pixels8",
@@ -126,12 +131,12 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
     if networks["cnn"] in used:
         names = [f"frechet_{networks['cnn']}", f"inception_score_{networks['cnn']}", *names]
     names += [f"fid_{experiment['sample']['count']}"] if asked.get("fid") else []
-    kinds = {
+    measures = {
         "kid": ["kid"],
         "precision_recall": ["precision", "recall"],
         "one_nn": ["one_nn_accuracy"],
     }
-    more = [metric for key, metrics in kinds.items() if asked.get(key) for metric in metrics]
+    more = [metric for key, metrics in measures.items() if asked.get(key) for metric in metrics]
     names += [f"{metric}_{network}" for network in used for metric in more]
     labels = (experiment.get("classify") or {}).get("labels", [])
     names += [f"error_{count}_labels" for count in labels]

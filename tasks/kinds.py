@@ -14,6 +14,11 @@ from tasks.molecules_settings import (
     SampleMoleculesInputs,
 )
 from tasks.points_settings import EvaluatePointsInputs, PointsSettings
+from tasks.trajectories_settings import (
+    EvaluateTrajectoriesInputs,
+    SampleTrajectoriesInputs,
+    TrajectoriesSettings,
+)
 
 
 class Kind(NamedTuple):
@@ -47,6 +52,12 @@ KINDS: dict[str, Kind] = {
         {"sample": SampleAnomalyInputs, "evaluate": EvaluateAnomalyInputs},
         "images",
     ),
+    "trajectories": Kind(
+        "models",
+        TrajectoriesSettings,
+        {"sample": SampleTrajectoriesInputs, "evaluate": EvaluateTrajectoriesInputs},
+        "trajectories",
+    ),
 }
 IMAGES = "images"
 
@@ -78,5 +89,6 @@ def by_kind(raw: Any, read: Any) -> Any:
 
 
 AnyEvaluateSettings = Annotated[
-    EvaluateSettings | MoleculesSettings | PointsSettings | AnomalySettings, WrapValidator(by_kind)
+    EvaluateSettings | MoleculesSettings | PointsSettings | AnomalySettings | TrajectoriesSettings,
+    WrapValidator(by_kind),
 ]

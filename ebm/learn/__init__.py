@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # so that names of learners are known without torch
 
 LEARNERS = {
     "introspective": "Introspective",
+    "latent_belief": "LatentBelief",
     "joint_classifier": "JointClassifier",
     "coarse_to_fine": "CoarseToFine",
     "latent_amortised": "LatentAmortised",

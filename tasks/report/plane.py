@@ -22,6 +22,10 @@ CAPTIONS = {
     "strangest": "The test images that the model finds strangest, the strangest first (split A).",
     "most_normal": "The test images that it finds most normal, the most normal first (split A).",
     "precision_recall": "Precision by recall on split A, a line a seed.",
+    "fans": "Where agents of the held-out part were seen (black) and went (green), the predictions "
+    "(blue), and who was beside them (orange), over all positions of that part (grey); below, by "
+    "the same networks with beliefs of the Gaussian prior, without the energy. From left to right, "
+    "from who went straight to who turned most.",
     "chains": "The chains from their start, at the left, to the samples, at the right.",
 }
 
