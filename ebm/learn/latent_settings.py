@@ -64,7 +64,7 @@ class IncompleteSettings(Settings):
 
     def masks(self, count: int, size: int) -> "np.ndarray":
         """Return masks, (count, 1, size, size), True where a pixel is seen."""
-        from ebm.apply.inpaint import make_masks
+        from ebm.apply.boxes import make_masks
 
         return make_masks(self.mask, count, size, self.hidden, self.seed)
 
