@@ -15,18 +15,17 @@ DATA, MODEL = "#bbbbbb", "#0072b2"
 
 
 def draw_molecules(smiles: Sequence[str], path: Path) -> None:
-    """Draw molecules in rows, in the order given; where a string has none, it says so."""
+    """Draw molecules in rows, in the order given; where a string has none, its place is empty."""
     from rdkit import Chem
     from rdkit.Chem.Draw import rdMolDraw2D
 
     read = [molecule(each) for each in smiles]
     shown = [Chem.Mol() if each is None else each for each in read]
-    legends = ["not valid" if each is None else "" for each in read]
     for each in shown:
         rdMolDraw2D.PrepareMolForDrawing(each)
     rows = -(-len(shown) // COLUMNS)
     sheet = rdMolDraw2D.MolDraw2DCairo(CELL[0] * COLUMNS, CELL[1] * rows, *CELL)
-    sheet.DrawMolecules(shown, legends=legends)
+    sheet.DrawMolecules(shown)
     sheet.FinishDrawing()
     path.write_bytes(sheet.GetDrawingText())
 
