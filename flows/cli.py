@@ -420,6 +420,30 @@ def dashboard(
 
 
 @command
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
+) -> None:
+    """Look at this machine: versions, torch, disk, data, ports, databases; and say what to do.
+
+    Example: [bold]ebm doctor --fix[/bold]
+    """
+    from flows.doctor import checks
+    from tasks.paths import Paths
+
+    wrong = 0
+    for check in checks(Paths()):
+        typer.echo(f"{check.state:8}{check.name}: {check.found}")
+        if check.remedy:
+            typer.echo(f"{'':8}{check.remedy}")
+        if fix and check.fix:
+            check.fix()
+            typer.echo(f"{'':8}mended")
+        else:
+            wrong += check.state == "wrong"
+    raise typer.Exit(1 if wrong else 0)
+
+
+@command
 def adopt(
     name: Name,
     folder: Annotated[
