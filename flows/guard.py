@@ -94,13 +94,19 @@ def dependencies(
     paths: Paths, stage: Stage, work: Sequence[Stage], every: Mapping[str, Stage]
 ) -> None:
     """Refuse a stage whose files neither exist nor will be made."""
-    made = [Path(out) for other in work for out in other.outs]
+    made = [out for other in work for out in other.outs]
     for dep in stage.deps:
-        if (paths.root / dep).exists() or any(Path(dep).is_relative_to(out) for out in made):
+        if (paths.root / dep).exists() or any(shares(dep, out) for out in made):
             continue
-        makers = [s.address for s in every.values() for o in s.outs if Path(dep).is_relative_to(o)]
+        makers = [s.address for s in every.values() for out in s.outs if shares(dep, out)]
         hint = f"run {makers[0]} first" if makers else "put it there"
         raise ValueError(f"{stage.address} reads {dep}, which is missing; {hint}")
+
+
+def shares(dep: str, out: str) -> bool:
+    """Tell whether what is read is within what is made, or a folder that holds it."""
+    read, made = Path(dep), Path(out)
+    return read.is_relative_to(made) or made.is_relative_to(read)
 
 
 def device(params: Params, stage: Stage) -> None:

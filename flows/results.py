@@ -113,6 +113,10 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
         log_z = ["log_z_error"] if experiment["learner"] == "noise_contrastive" else []
         distance = f"energy_distance_{asked['against']}"
         return ["kl_data_model", "kl_model_data", *log_z, "rim_mass", distance]
+    if "molecules" in asked:
+        return molecular(asked)
+    if "gallery" in asked:
+        return [f"anomaly_{f}_{s}" for s in "ab" for f in ("ap", "trapezoid", "lift", "auroc")]
     networks = {
         "cnn": f"{experiment['dataset']}_cnn{asked.get('feature_width')}",
         "pixels": "pixels8",
@@ -137,6 +141,15 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
     return names + applied(experiment.get("apply") or {})
 
 
+def molecular(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of molecules."""
+    shares = ("valid", "unique_of_valid", "unique_of_all", "novel_of_unique", "novel_of_all")
+    distances = [f"distance_{name}" for name in ("qed", "log_p", "weight")]
+    fcd = f"fcd_{asked['molecules']['chemnet']}"
+    names = [*shares, "unique_of_valid_pooled", fcd, *distances, "nats_inferred"]
+    return names if asked["against"] == "test" else [f"{each}_validation" for each in names]
+
+
 def applied(asked: Mapping[str, Any]) -> list[str]:
     """Return the metrics of the applications that the settings ask for."""
     given = asked.get("inpaint", {}).get("masks", [])
@@ -159,7 +172,16 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
     names += [f"conditional_chains_{of}_{end}" for of in ("steady", "contrast") for end in ends]
     names += classified(asked["classifier"]) if "classifier" in asked else []
     names += [f"rounds_accuracy_{w}" for w in ("first", "last") if "rounds" in asked]
+    names += latents(asked["latent"]) if "latent" in asked else []
     return names + (translations(asked["translate"]) if "translate" in asked else [])
+
+
+def latents(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of a latent-space model's application."""
+    names = ["latent_mse", *(f"latent_hole_mse_{mask}" for mask in asked["masks"])]
+    names += ["latent_long_spread", "latent_long_contrast"] if asked.get("long") else []
+    names += ["latent_log_likelihood"] if asked.get("likelihood") else []
+    return names if asked["against"] == "test" else [f"{each}_validation" for each in names]
 
 
 def classified(asked: Mapping[str, Any]) -> list[str]:

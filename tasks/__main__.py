@@ -100,13 +100,21 @@ def follows() -> bool:
 
 
 def module_of(stage: str, inputs: Any) -> str:
-    """Return the module of a stage: some kinds of experiments, and two domains, have their own."""
+    """Return the module of a stage: kinds of experiments, and some applications, have their own."""
     from tasks.kinds import KINDS
 
     for name, kind in KINDS.items():
         if kind.inputs.get(stage) is type(inputs):
             return f"{stage}_{name}"
-    return "apply_translate" if stage == "apply" and inputs.apply.translate else stage
+    alone = alone_of(inputs) if stage == "apply" else None
+    return f"apply_{alone}" if alone else stage
+
+
+def alone_of(inputs: Any) -> str | None:
+    """Return the application that has a stage of its own, where it is asked for."""
+    from tasks.apply_settings import ALONE
+
+    return next((name for name in ALONE if getattr(inputs.apply, name)), None)
 
 
 def print_to(log: Path) -> None:

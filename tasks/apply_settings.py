@@ -33,8 +33,10 @@ def read_mask(raw: Any) -> str | Box:
 
 APPLICATIONS = (  # their order
     *("inpaint", "interpolate", "reconstruct", "long_chains", "moments", "hopfield"),
-    *("statistics", "conditional_chains", "classifier", "rounds", "translate"),
+    *("statistics", "conditional_chains", "classifier", "rounds", "translate", "latent"),
 )
+
+ALONE = ("translate", "latent")  # each with a stage of its own, and nothing beside it
 
 # Networks of fixed filters, which tell what samples are judged by.
 WITH_VIEWS = ("frame", "frame_cnn")
@@ -207,6 +209,36 @@ class TranslateSettings(Settings):
     kid: KidSettings = Field(description="of the translations to the held-out images")
 
 
+class LongPriorSettings(Settings):
+    """Chains of a latent-space model's prior, much longer than in learning."""
+
+    chains: int = Field(ge=2, description="chains, one picture a state each")
+    steps: int = Field(ge=10, description="their length")
+
+
+class LikelihoodSettings(Settings):
+    """log p(x) by importance sampling; for z of few values."""
+
+    images: int = Field(ge=2, description="held-out images")
+    draws: int = Field(ge=2, description="of z for an image")
+
+
+class LatentSettings(Settings):
+    """A latent-space model: reconstruction beside principal components, fills, ways, chains."""
+
+    against: Literal["validation", "test"] = Field(
+        description="the held-out part: validation to choose settings, test to report"
+    )
+    images: int = Field(ge=2, description="held-out images reconstructed and filled in")
+    shown: int = Field(ge=1, description="of them pictured")
+    masks: list[Literal["half", "block", "pixels"]] = Field(description="what is filled in")
+    hidden: float = Field(gt=0, lt=1, description="share of the pixels that `pixels` hides")
+    strips: int = Field(ge=1, description="ways from one held-out image to another")
+    frames: int = Field(ge=3, description="images of a way, both ends included")
+    long: LongPriorSettings | None = Field(default=None, exclude_if=missing)
+    likelihood: LikelihoodSettings | None = Field(default=None, exclude_if=missing)
+
+
 class ApplySettings(Settings):
     """An optional block an application; those given are run."""
 
@@ -221,12 +253,18 @@ class ApplySettings(Settings):
     classifier: ClassifierSettings | None = Field(default=None, exclude_if=missing)
     rounds: RoundsSettings | None = Field(default=None, exclude_if=missing)
     translate: TranslateSettings | None = Field(default=None, exclude_if=missing)
+    latent: LatentSettings | None = Field(default=None, exclude_if=missing)
 
     @model_validator(mode="after")
     def check_asked(self) -> Self:
         """Refuse a stage without work, and a mask whose figures would look like others'."""
         if not self.asked():
             raise ValueError(f"none is given; give one of {', '.join(APPLICATIONS)}, or no apply")
+        asked = list(self.asked())
+        if self.latent and len(asked) > 1:
+            raise ValueError(
+                f"{asked[0]} is given beside latent, which stands alone; leave one of them out"
+            )
         for mask in self.inpaint.names() if self.inpaint else ():
             if mask.startswith(APPLICATIONS):
                 raise ValueError(

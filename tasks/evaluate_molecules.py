@@ -15,12 +15,11 @@ from ebm.metrics.properties import PROPERTIES, properties, wasserstein
 from ebm.model import load
 from ebm.samplers.noise import seed_range
 from tasks.artefacts import load_arrays, new_folder, read_json
-from tasks.evaluate import naming
 from tasks.molecule_pictures import draw_properties
 from tasks.molecules_settings import EvaluateMoleculesInputs, MeasuresSettings
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.scores import beside, row, write_scores
+from tasks.scores import beside, naming, row, write_scores
 
 REVISION = 1
 
@@ -105,6 +104,12 @@ def read(
         done += len(x)
     real: list[Smiles] = [[each for each in x if each] for x in found[-2:]]
     draws, without = found[: -2 - len(ABLATIONS)], found[-2 - len(ABLATIONS) : -2]
+    for number, draw in enumerate(draws):
+        if not any(draw):
+            raise ValueError(
+                f"draw {number} has no valid molecule among {len(draw)} strings; there is nothing "
+                "to measure before the model has learned longer"
+            )
     return Sets(draws, dict(zip(ABLATIONS, without, strict=True)), *real)
 
 
@@ -141,8 +146,8 @@ def of_chemnet(sets: Sets, asked: MeasuresSettings, monitor: Monitor) -> tuple[R
     fewest = min(len(sets.held), *(sum(each is not None for each in draw) for draw in sets.draws))
     if fewest < limit:
         monitor.say(
-            f"evaluate.molecules.chemnet is {limit}, and a draw has {fewest} valid molecules or the "
-            "held-out part has as few: FCD is not measured; ask for fewer"
+            f"evaluate.molecules.chemnet is {limit}, and a draw has {fewest} valid molecules or "
+            "the held-out part has as few: FCD is not measured; ask for fewer"
         )
         return [], []
     total, done = limit * (1 + sum(map(len, chosen.values()))), 0
@@ -197,17 +202,17 @@ def of_latent(learner: Any, x: Tensor, inputs: EvaluateMoleculesInputs) -> tuple
 
     A decoder that ignores z gives the same for the z of another molecule.
     """
-    z = learner.posterior(x)
+    seeds, steps = seed_range(inputs.seed, len(x)), learner.settings.posterior.chain.sample_steps
+    z = learner.posterior(x, seeds=seeds)
     others = {
         "z of another molecule": z.roll(1, 0),
-        "z of the prior's chain": learner.draw_prior(seed_range(inputs.seed, len(x)))[-1],
+        "z of the prior's chain": learner.draw_prior(seeds)[-1],
         "z = 0": torch.zeros_like(z),
     }
     name = "nats_inferred"
-    steps = learner.settings.posterior.chain.sample_steps
     about = (
         "Mean -log p(x | z) of test molecules in nats, at z inferred from each by the posterior's "
-        f"chain of {steps} steps without noise from 0. It is no likelihood of the model."
+        f"chain of {steps} steps. It is no likelihood of the model."
     )
     metric = figure(name, [nats(learner, x, z)], "lower", len(x), about, floor=0.0, ceiling=None)
     return [metric], [beside(name, of, nats(learner, x, each)) for of, each in others.items()]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import WrapValidator
 
 from ebm.settings import Settings
+from tasks.anomaly_settings import AnomalySettings, EvaluateAnomalyInputs, SampleAnomalyInputs
 from tasks.evaluate_settings import EvaluateSettings
 from tasks.molecules_settings import (
     EvaluateMoleculesInputs,
@@ -40,6 +41,12 @@ KINDS: dict[str, Kind] = {
         "molecules",
     ),
     "points": Kind("quadrature", PointsSettings, {"evaluate": EvaluatePointsInputs}, "points"),
+    "anomaly": Kind(
+        "gallery",
+        AnomalySettings,
+        {"sample": SampleAnomalyInputs, "evaluate": EvaluateAnomalyInputs},
+        "images",
+    ),
 }
 IMAGES = "images"
 
@@ -71,5 +78,5 @@ def by_kind(raw: Any, read: Any) -> Any:
 
 
 AnyEvaluateSettings = Annotated[
-    EvaluateSettings | MoleculesSettings | PointsSettings, WrapValidator(by_kind)
+    EvaluateSettings | MoleculesSettings | PointsSettings | AnomalySettings, WrapValidator(by_kind)
 ]

@@ -52,7 +52,8 @@ def draw_properties(
             figure.subplots(1, len(PROPERTIES)), PROPERTIES.items(), strict=True
         ):
             both = np.concatenate([data[name], model[name]])
-            bins = np.linspace(*np.quantile(both, [0.001, 0.999]), BINS + 1)
+            low, high = map(float, np.quantile(both, [0.001, 0.999]))
+            bins = np.linspace(low, high, BINS + 1)
             look = {"bins": bins, "density": True}
             axes.hist(data[name], color=DATA, label=f"{held} molecules", **look)
             axes.hist(model[name], histtype="step", color=MODEL, label="samples", **look)

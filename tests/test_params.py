@@ -17,6 +17,7 @@ from ebm.datasets.source import sha256
 from ebm.metrics.efficientnet import bare
 from ebm.settings import Settings
 from tasks.__main__ import main
+from tasks.apply_settings import ALONE
 from tasks.kinds import KINDS, kind_of, own_inputs
 from tasks.settings import declared, inputs, read
 
@@ -27,7 +28,10 @@ EXPERIMENTS = PARAMS["experiments"]
 SOURCES = {dataset["source"] for dataset in PARAMS["datasets"].values()}
 FETCHED = {source for source in SOURCES if loader(source).SOURCE.files}  # the others: one's own
 FETCHED |= set(WEIGHTS)
-TRANSLATED = {name for name, e in EXPERIMENTS.items() if "translate" in (e.get("apply") or {})}
+APART = {  # experiments whose application has a stage of its own
+    alone: {name for name, e in EXPERIMENTS.items() if alone in (e.get("apply") or {})}
+    for alone in ALONE
+}
 KIND = {name: kind_of(e["evaluate"]) for name, e in EXPERIMENTS.items()}  # None is images
 
 
@@ -126,7 +130,7 @@ def test_kinds_have_stages_of_their_own_beside_what_the_settings_name(
 def test_other_tables_of_the_graph_agree_with_the_settings(stage: str) -> None:
     table = GRAPH[stage]["foreach"]
     wanted = {name for name in of_kind(stage, None) if EXPERIMENTS[name].get(stage)}
-    assert set(table) == wanted - (TRANSLATED if stage == "apply" else set())
+    assert set(table) == wanted - (set.union(*APART.values()) if stage == "apply" else set())
     for name, row in table.items():
         for field in set(row) - {"beside", "also"}:
             assert row[field] == EXPERIMENTS[name][field], f"{stage}@{name}: {field}"
@@ -151,7 +155,7 @@ def test_apply_stands_beside_the_other_data_set_that_the_settings_name() -> None
 
 def test_translations_stand_on_the_source_and_the_model_that_the_settings_name() -> None:
     table = GRAPH["apply-translate"]["foreach"]
-    assert set(table) == TRANSLATED
+    assert set(table) == APART["translate"]
     for name, row in table.items():
         experiment = EXPERIMENTS[name]
         assert row["source"] == experiment["apply"]["translate"]["source"]
@@ -167,11 +171,14 @@ def test_source_of_every_data_set_is_fetched_to_where_it_is_read() -> None:
 
 
 def test_learner_uses_the_network_that_the_experiment_names() -> None:
+    decoders = (ROOT / "ebm" / "networks" / "decoders.py").read_text()
     for experiment in EXPERIMENTS.values():
         source = (ROOT / "ebm" / "learn" / f"{experiment['learner']}.py").read_text()
         for stage in experiment["train"].values():
             named = stage["model"].get("network", {}).get("kind")
-            if named is None:
+            if "decoder" in stage["model"]:
+                assert f'import_module("ebm.networks.{experiment["network"]}")' in decoders
+            elif named is None:
                 assert f"from ebm.networks.{experiment['network']} import" in source
             else:
                 assert named == experiment["network"]

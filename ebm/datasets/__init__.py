@@ -8,13 +8,14 @@ from ebm.names import hint
 
 LOADERS = (
     *("anime_faces", "cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist"),
-    *("moses", "textures", "zinc250k"),
+    *("mnist_anomaly", "moses", "textures", "zinc250k"),
 )
 
 # Of networks: fetched alike, loaded by who uses them.
 WEIGHTS = ("efficientnet", "inception", "vgg16")
 
-OWN = ("densities", "folder")  # formulas and the user's own pictures: nothing is fetched
+# Formulas, the user's own pictures, and another view of what is fetched: nothing is fetched.
+OWN = ("densities", "folder", "mnist_anomaly")
 
 FETCHED = tuple(sorted({*LOADERS, *WEIGHTS} - set(OWN)))
 

@@ -100,6 +100,8 @@ def refusal(name: str, application: str) -> str | None:
     kind = learner_class(name)
     if application == "inpaint":
         return None if inpaints(name) else "cannot inpaint: its `sample` takes no `fixed`"
+    if application == "latent":
+        return None if hasattr(kind, "posterior") else "has no latent z: it has no `posterior`"
     if application == "conditional_chains":
         return None if hasattr(kind, "recover") else "has no `recover` for conditional_chains"
     if application == "interpolate" and hasattr(kind, "run"):

@@ -60,7 +60,7 @@ def molecule(smiles: str) -> Any:
     """
     from rdkit import Chem, RDLogger
 
-    RDLogger.DisableLog("rdApp.*")  # what is wrong with a string is no news here
+    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]  # a wrong string is no news here
     try:
         return Chem.MolFromSmiles(smiles) if smiles else None
     except RuntimeError:  # what is read, and then cannot be perceived

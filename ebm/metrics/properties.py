@@ -13,6 +13,7 @@ and Crippen, Journal of Chemical Information and Computer Sciences 39, 1999 (log
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +38,7 @@ def properties(smiles: Iterable[str], tell: Tell = silent) -> dict[str, np.ndarr
     """
     from rdkit.Chem import QED, Crippen, Descriptors
 
+    measures: list[Any] = [QED.qed, Crippen.MolLogP, Descriptors.MolWt]  # type: ignore[attr-defined]
     given = list(smiles)
     rows = []
     for place, each in enumerate(given):
@@ -45,7 +47,7 @@ def properties(smiles: Iterable[str], tell: Tell = silent) -> dict[str, np.ndarr
             raise ValueError(
                 f"string {place} is {each[:60]!r}, which has no molecule; leave it out"
             )
-        rows.append((QED.qed(read), Crippen.MolLogP(read), Descriptors.MolWt(read)))
+        rows.append([measure(read) for measure in measures])
         if len(rows) % 1000 == 0:
             tell(len(rows), len(given))
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), len(PROPERTIES)).T

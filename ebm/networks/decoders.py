@@ -65,7 +65,28 @@ class PointDecoderSettings(Settings):
     def build(self, latent: int) -> "nn.Module":
         """Return the decoder of z: (N, latent)."""
         made = import_module("ebm.networks.generator")
-        return made.GaussianDecoder(made.PointGenerator(latent, self.dim, self.widths), self.sd)
+        return made.GaussianDecoder(made.DenseGenerator(latent, self.shape, self.widths), self.sd)
+
+
+class DenseDecoderSettings(Settings):
+    """Small square images, with Gaussian noise about what a fully connected network makes."""
+
+    kind: Literal["dense"]
+    size: int = Field(ge=2, description="side of the image, in pixels")
+    channels: int = Field(ge=1, description="1 for grey, 3 for colour")
+    widths: list[int] = Field(min_length=1, description="units of each hidden layer")
+    sd: float = Field(gt=0, description="sigma of the noise, in the units of x")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one item, (C, H, W)."""
+        return (self.channels, self.size, self.size)
+
+    def build(self, latent: int) -> "nn.Module":
+        """Return the decoder of z: (N, latent)."""
+        made = import_module("ebm.networks.generator")
+        g = made.DenseGenerator(latent, self.shape, self.widths, bounded=True)
+        return made.GaussianDecoder(g, self.sd)
 
 
 class SequenceDecoderSettings(Settings):
@@ -87,12 +108,10 @@ class SequenceDecoderSettings(Settings):
     def build(self, latent: int) -> "nn.Module":
         """Return the decoder of z: (N, latent)."""
         made = import_module("ebm.networks.sequence")
-        return made.SequenceDecoder(
-            self.symbols, self.length, latent, self.embedding, self.hidden
-        )
+        return made.SequenceDecoder(self.symbols, self.length, latent, self.embedding, self.hidden)
 
 
 DecoderSettings = Annotated[
-    ImageDecoderSettings | PointDecoderSettings | SequenceDecoderSettings,
+    ImageDecoderSettings | DenseDecoderSettings | PointDecoderSettings | SequenceDecoderSettings,
     Field(discriminator="kind"),
 ]

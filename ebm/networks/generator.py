@@ -59,24 +59,33 @@ class ImageGenerator(nn.Module):
         return x
 
 
-class PointGenerator(nn.Module):
-    """g(z): (N, D) of z: (N, d): [linear -> SiLU] a width, then linear; no widths: g is linear.
+class DenseGenerator(nn.Module):
+    """g(z), (N, ...), of z: (N, d): [linear -> SiLU] a width, then linear; no widths: linear alone.
 
-    >>> PointGenerator(latent=2, dim=4, widths=[])(torch.zeros(5, 2)).shape
-    torch.Size([5, 4])
+    Args:
+        latent: d.
+        shape: of an item: (D,), or (C, H, W).
+        widths: units of each hidden layer.
+        bounded: whether tanh keeps g within (-1, 1), as images are.
+
+    >>> DenseGenerator(latent=2, shape=(1, 4, 4), widths=[])(torch.zeros(5, 2)).shape
+    torch.Size([5, 1, 4, 4])
     """
 
-    def __init__(self, latent: int, dim: int, widths: Sequence[int]) -> None:
+    def __init__(
+        self, latent: int, shape: Sequence[int], widths: Sequence[int], bounded: bool = False
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         inward = latent
         for width in widths:
             layers += [nn.Linear(inward, width), nn.SiLU()]
             inward = width
-        self.body = nn.Sequential(*layers, nn.Linear(inward, dim))
+        layers += [nn.Linear(inward, math.prod(shape)), *([nn.Tanh()] if bounded else [])]
+        self.body = nn.Sequential(*layers, nn.Unflatten(1, tuple(shape)))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return g(z), (N, D), of z: (N, d)."""
+        """Return g(z), (N, ...), of z: (N, d)."""
         x: Tensor = self.body(z)
         return x
 

@@ -4,10 +4,10 @@
     c_t = sigmoid(f) c_(t-1) + sigmoid(i) tanh(g),   h_t = sigmoid(o) tanh(c_t)
 
 What enters a step, a_t, is given. Step t has only the first n_t sequences, those that reach it, and
-the steps stand one after the other in one array. Its gradient is written out here, so that what a
-step needs is computed in place, and the gradient of W is one product at the end: on a CPU this is
-about twice as fast as a graph of single operations, and the chains of a latent variable need the
-gradient at every step of theirs.
+the steps stand one after the other in one array. The gradient is written out here: the gates are
+kept in place, and the gradient of W is one product at the end. With 64 sequences and D = 256, on
+one core of a busy machine, there and back took 49 microseconds a symbol and not the 59 of autograd;
+without the gradient of W, as chains of z need it, no less than autograd.
 
 It has no REVISION of its own: that of sequence.py stands for what is done here.
 

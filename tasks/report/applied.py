@@ -17,6 +17,7 @@ TITLES = {
     "classifier": "The classifier",
     "rounds": "Round by round",
     "translate": "Translation",
+    "latent": "Latent space",
 }
 CAPTIONS = {  # by picture
     "interpolate": "A line a strip: from the start z2 on the left to z1 on the right, one noise.",
@@ -40,6 +41,16 @@ CAPTIONS = {  # by picture
     "classifier_changed": "A column an image: as it is, and under the largest attack on each.",
     "rounds": "A column a chain: noise, then its pseudo-negative after each round.",
     "rounds_accuracy": "How well each round tells held-out data from pseudo-negatives.",
+    "latent_reconstructions": "A column a held-out image: the image, what the model makes of its "
+    "z, and as many principal components.",
+    "latent_ways": "A line a way: a held-out image, what lies between its z and another's, and the "
+    "other image.",
+    "latent_long": "A column a chain of the prior from N(0, I): after 0, K0, and ever more steps.",
+    "latent_long_log_p": "Mean of f(z) - |z|^2 / 2 along the long chains: it levels off where the "
+    "prior is sound.",
+    "latent_long_spread": "Standard deviation of z along the long chains; dashed: of inferred z.",
+    "latent_landscape": "The learned prior's log density over z, up to a constant, with z of "
+    "held-out images; and N(0, I).",
     "translate": "A column a held-out image of the source: the image, the chain's states, the last "
     "the translation; where its pixels moved, the lighter the farther; the target's training image "
     "that is nearest to the translation.",
@@ -59,6 +70,8 @@ def owner(name: str) -> str | None:
 def caption(picture: str) -> str:
     """Say what a picture shows."""
     search = SEARCH.format(of=picture.removeprefix("reconstruct_").replace("_", " "))
+    if picture.startswith("latent_hole_"):
+        return "A column a held-out image: what is seen, the fill, and the image."
     return CAPTIONS.get(picture) or (search if picture.startswith("reconstruct_") else "")
 
 

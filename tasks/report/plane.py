@@ -1,4 +1,4 @@
-"""The report's pictures of points in the plane: what each shows, in words."""
+"""The report's pictures of what is judged in a way of its own: what each shows, in words."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +18,10 @@ CAPTIONS = {
     "gradient ascent on them adds to f, up to a constant, where the model has mass: red where f "
     "rises and blue where it falls, with data and the chains' ends; its mean at both stands above. "
     "Modes grow where data are and no samples, and shrink where samples are and no data.",
+    "properties": "Properties of molecules: of held-out ones, grey, and of valid samples, a line.",
+    "strangest": "The test images that the model finds strangest, the strangest first (split A).",
+    "most_normal": "The test images that it finds most normal, the most normal first (split A).",
+    "precision_recall": "Precision by recall on split A, a line a seed.",
     "chains": "The chains from their start, at the left, to the samples, at the right.",
 }
 

@@ -10,7 +10,7 @@ from ebm.fit import FitSettings, fit
 from ebm.latent import log_joint, log_prior
 from ebm.learn.latent_prior import LatentPrior
 from ebm.learn.latent_settings import LatentPriorSettings
-from ebm.networks.generator import GaussianDecoder, ImageGenerator, PointGenerator
+from ebm.networks.generator import DenseGenerator, GaussianDecoder, ImageGenerator
 
 D, SD = 5, 0.5  # values of a point, and the decoder's noise
 ADAM = {"kind": "adam", "rate": 0.02, "momentum": 0.5}
@@ -62,7 +62,7 @@ def data(count: int = 500) -> tuple[Tensor, Tensor]:
 
 
 def test_log_likelihood_is_the_normals_own_and_counts_what_is_seen_alone() -> None:
-    decoder = GaussianDecoder(PointGenerator(2, D, [3]), SD)
+    decoder = GaussianDecoder(DenseGenerator(2, (D,), [3]), SD)
     x, z = torch.randn(4, D), torch.randn(4, 2)
     each = torch.distributions.Normal(decoder.g(z), SD).log_prob(x)
     assert torch.allclose(decoder.log_likelihood(x, z), each.sum(1), atol=1e-5)

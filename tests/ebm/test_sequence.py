@@ -8,6 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ebm.learn.latent_prior import LatentPrior
+from ebm.learn.latent_settings import LatentPriorSettings
 from ebm.networks.sequence import SequenceDecoder, inverse, uniforms
 
 
@@ -122,3 +124,29 @@ def test_sizes_that_are_none_are_refused() -> None:
         made(symbols=2)
     with pytest.raises(ValueError, match="there are 1 seeds for 2 z; give one each"):
         made().decode(torch.zeros(2, 2), [1])
+
+
+def test_latent_space_model_of_two_words_draws_each_half_the_time() -> None:
+    adam = {"kind": "adam", "rate": 0.05, "momentum": 0.5}
+    chain = {"steps": 1, "sample_steps": 5, "step_size": 0.5, "temperature": 1.0}
+    prior = {"widths": [8], "chain": chain, "decay": 0.0, "optimiser": {**adam, "rate": 0.001}}
+    sizes = {"symbols": 4, "length": 4, "embedding": 4, "hidden": 12}
+    settings = LatentPriorSettings.model_validate(
+        {
+            **{"latent": 2, "prior": prior, "decoder": {"kind": "sequence", **sizes}},
+            **{"posterior": {"start": "prior", "chain": chain}, "optimiser": adam},
+        }
+    )
+    torch.manual_seed(0)
+    learner = LatentPrior(settings)
+    words = torch.tensor([[2, 3, 3, 1], [3, 2, 1, 0]], dtype=torch.uint8)
+    learner.prepare(words)
+    learner.generator.manual_seed(0)
+    for _ in range(60):
+        learner.learn(words.repeat(10, 1))
+    x = learner.sample(range(400))[4][-1]
+    shares = [float((x == word).all(1).float().mean()) for word in words]
+    assert sum(shares) > 0.97 and abs(shares[0] - 0.5) < 0.1
+    z = learner.posterior(words, seeds=[1, 2])
+    assert z.shape == (2, 2) and z.dtype == torch.float32
+    assert learner.features(words).isfinite().all() and learner.score(words).shape == (2,)

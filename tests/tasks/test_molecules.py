@@ -83,7 +83,7 @@ def test_every_stage_leaves_what_it_should(molecules: Paths) -> None:
     assert {("nats_inferred", "z of another molecule")} <= compared
     for picture in ("samples/molecules.png", "evaluate/properties.png"):
         assert (molecules.results(NAME) / picture).is_file()
-    assert "properties" in render(molecules, NAME).read_text()
+    assert "Properties of molecules" in render(NAME, molecules).read_text()
 
 
 def test_validation_figures_are_named_so(molecules: Paths) -> None:
@@ -95,6 +95,18 @@ def test_validation_figures_are_named_so(molecules: Paths) -> None:
     assert main(["sample", NAME]) == main(["evaluate", NAME]) == 0
     scores = read_json(molecules.results(NAME) / "metrics.json")
     assert all(row["metric"].endswith("_validation") for row in scores["metrics"])
+
+
+def test_draw_without_a_valid_molecule_is_refused() -> None:
+    notes = {"alphabet": ["C", "("], "symbols": "atoms"}
+    good, bad = np.uint8([[2, 1]]), np.uint8([[3, 1]])
+    drawn = {"molecules": np.stack([good, bad]), "without_f": good, "without_z": bad}
+
+    class Quiet:
+        def progress(self, *told: Any) -> None: ...
+
+    with pytest.raises(ValueError, match="draw 1 has no valid molecule among 1 strings"):
+        evaluate_molecules.read(drawn, good, good, notes, Quiet())  # type: ignore[arg-type]
 
 
 def test_fcd_is_of_equal_counts_or_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
