@@ -85,6 +85,7 @@ class Inference(nn.Module):
         seeds: Sequence[int] | None = None,
         steps: int | None = None,
         seen: Tensor | None = None,
+        pace: float = 1.0,
     ) -> Tensor:
         """Return z, (N, d), of items x: (N, ...).
 
@@ -94,11 +95,13 @@ class Inference(nn.Module):
                 for the same x.
             steps: None is `sample_steps`.
             seen: like x, True where it counts; an encoder, which sees all, is then left out.
+            pace: step size, as a share of that of learning.
         """
         z = self.start(x, seeds, seen)
-        still = self.chain.model_copy(update={"temperature": 0.0, "noise": None})
+        changes = {} if seeds is not None else {"temperature": 0.0, "noise": None}
+        chain = self.chain.model_copy(update={**changes, "step_size": pace * self.chain.step_size})
         with at_rest(self.f), at_rest(self.decoder):
-            z, _ = (still if seeds is None else self.chain).run(
+            z, _ = chain.run(
                 log_joint(self.f, self.decoder, x.detach(), seen),
                 z,
                 steps=self.chain.sample_steps if steps is None else steps,

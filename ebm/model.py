@@ -134,6 +134,45 @@ class Model:
         path = path.reshape(len(states), *as_tensor(image).shape)
         return path if keep else path[-1]
 
+    def reconstruct(self, image: Any) -> Tensor:
+        """Return what the model makes of its own z of images, shaped like them.
+
+        Args:
+            image: (C, H, W) or (N, C, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: the model has no z, or the type, shape or range is wrong.
+
+        Example: `model.reconstruct(image)`
+        """
+        from ebm.apply.latent import reconstruct
+
+        self.check_latent()
+        x = in_range(as_images(image, self.channels, self.size))
+        return reconstruct(self.learner, x).clamp(-1, 1).reshape(as_tensor(image).shape)
+
+    def interpolate(self, first: Any, last: Any, frames: int = 10) -> Tensor:
+        """Return what lies between the z of one image and that of another, (frames, C, H, W).
+
+        Args:
+            first, last: (C, H, W) each, in [-1, 1].
+            frames: images of the way, both ends as the model makes them included.
+
+        Raises:
+            ValueError: the model has no z, frames is less than 2, or an image is wrong.
+
+        Example: `model.interpolate(one, other, frames=8)`
+        """
+        from ebm.apply.latent import between, decode, infer
+
+        check(frames=(frames, 2))
+        self.check_latent()
+        pair = [in_range(as_images(each, self.channels, self.size)) for each in (first, last)]
+        if [len(each) for each in pair] != [1, 1]:
+            raise ValueError("first and last are one image each, (C, H, W)")
+        a, b = infer(self.learner, torch.cat(pair)).split(1)
+        return decode(self.learner, between(a, b, frames)[0]).clamp(-1, 1)
+
     def features(self, x: Tensor) -> Tensor:
         """Return the learned features of x: (N, C, H, W) in [-1, 1], as (N, D)."""
         return self.learner.features(x)
@@ -158,6 +197,14 @@ class Model:
             raise ValueError(
                 f"the model's chains start at {start}; it takes one whose start is source to "
                 "translate"
+            )
+
+    def check_latent(self) -> None:
+        """Refuse what needs a latent z where the learner has none."""
+        if not hasattr(self.learner, "posterior"):
+            raise ValueError(
+                f"the learner {self.about['learner']} has no latent z; this takes a latent-space "
+                "model, such as latent-mnist"
             )
 
     def check_inpaints(self) -> None:

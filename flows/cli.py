@@ -311,6 +311,44 @@ def translate(
 
 
 @command
+def interpolate(
+    name: Name,
+    first: Annotated[Path, typer.Argument(help="A picture.")],
+    last: Annotated[Path, typer.Argument(help="Another one.")],
+    *,
+    frames: Annotated[int, typer.Option(min=2, help="Images of the way.")] = 8,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Go from one picture to another through the latent space of a model.
+
+    Example: [bold]ebm interpolate latent-mnist one.png seven.png[/bold]
+    """
+    from flows.on_files import Asked, way
+
+    for line in way(Asked(name, HERE.get(), out, force), first, last, frames):
+        typer.echo(line)
+
+
+@command
+def reconstruct(
+    name: Name,
+    files: Annotated[list[Path], typer.Argument(help="Pictures.")],
+    *,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Show pictures beside what a latent-space model makes of them, with the error of each.
+
+    Example: [bold]ebm reconstruct latent-mnist seven.png[/bold]
+    """
+    from flows.on_files import Asked, reconstructions
+
+    for line in reconstructions(Asked(name, HERE.get(), out, force), files):
+        typer.echo(line)
+
+
+@command
 def forecast(
     name: Name,
     file: Annotated[
@@ -379,6 +417,30 @@ def dashboard(
     from tasks.paths import Paths
 
     serve(pages(Path.cwd(), port_mlflow, port_prefect), Paths().work / "pages", typer.echo)
+
+
+@command
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
+) -> None:
+    """Look at this machine: versions, torch, disk, data, ports, databases; and say what to do.
+
+    Example: [bold]ebm doctor --fix[/bold]
+    """
+    from flows.doctor import checks
+    from tasks.paths import Paths
+
+    wrong = 0
+    for check in checks(Paths()):
+        typer.echo(f"{check.state:8}{check.name}: {check.found}")
+        if check.remedy:
+            typer.echo(f"{'':8}{check.remedy}")
+        if fix and check.fix:
+            check.fix()
+            typer.echo(f"{'':8}mended")
+        else:
+            wrong += check.state == "wrong"
+    raise typer.Exit(1 if wrong else 0)
 
 
 @command

@@ -77,6 +77,29 @@ def translation(asked: Asked, image: Path, seed: int) -> Iterator[str]:
     yield f"Written: {shown(path, asked.here)}"
 
 
+def way(asked: Asked, first: Path, last: Path, frames: int) -> Iterator[str]:
+    """Interpolate, write, and say where and what is to be seen."""
+    paths = known(asked.name)
+    path = target(asked, f"{asked.name}-interpolate-{first.stem}-{last.stem}.png", paths)
+    from tasks import on_files
+
+    one, other = (on_files.File(str(each), asked.here / each) for each in (first, last))
+    model = on_files.open_model(asked.name, paths)
+    yield from on_files.interpolate(model, one, other, frames, path)
+    yield f"Written: {shown(path, asked.here)}"
+
+
+def reconstructions(asked: Asked, files: Sequence[Path]) -> Iterator[str]:
+    """Reconstruct, write, and say where and how far off."""
+    paths = known(asked.name)
+    path = target(asked, f"{asked.name}-reconstruct-{files[0].stem}.png", paths)
+    from tasks import on_files
+
+    given = [on_files.File(str(each), asked.here / each) for each in files]
+    yield from on_files.reconstruct(on_files.open_model(asked.name, paths), given, path)
+    yield f"Written: {shown(path, asked.here)}"
+
+
 def forecasts(asked: Asked, file: Path, count: int, seed: int) -> Iterator[str]:
     """Forecast, write, and say where and what is to be known."""
     paths = known(asked.name)

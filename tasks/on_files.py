@@ -151,6 +151,49 @@ def translate(model: Model, image: File, seed: int, path: Path) -> list[str]:
     return notes
 
 
+def interpolate(model: Model, first: File, last: File, frames: int, path: Path) -> list[str]:
+    """Write a row: a picture, what lies between its z and another's, and the other.
+
+    Returns:
+        What the user should know, a sentence each.
+
+    Raises:
+        ValueError: the model has no z, or a file cannot be read.
+    """
+    model.check_latent()
+    ends = [told(each, read_picture, model.size, model.channels)[0] for each in (first, last)]
+    between = model.interpolate(ends[0], ends[1], frames).numpy()
+    row = np.concatenate([ends[0][None], between, ends[1][None]])
+    write_sheet(row, path, len(row), ROW)
+    return [
+        f"From the left: {first.name}, {frames} images from its z to the other's, {last.name}; "
+        f"of a picture the model sees {form(model)}."
+    ]
+
+
+def reconstruct(model: Model, given: Sequence[File], path: Path) -> list[str]:
+    """Write a column a picture: as it is, and as the model makes it of its z.
+
+    Returns:
+        What the user should know, a sentence each.
+
+    Raises:
+        ValueError: the model has no z, or a file cannot be read.
+    """
+    model.check_latent()
+    images = [told(each, read_picture, model.size, model.channels)[0] for each in given]
+    x = np.stack(images)
+    made = model.reconstruct(x).numpy()
+    write_sheet(np.concatenate([x, made]), path, len(x), ROW)
+    errors = np.square(made - x).mean((1, 2, 3))
+    lines = [f"{error:10.4f}  {file.name}" for error, file in zip(errors, given, strict=True)]
+    return [
+        "squared error a pixel, pixels in [-1, 1]:",
+        *lines,
+        "Above, the pictures; below, g(z).",
+    ]
+
+
 def read_pair(model: Model, image: File, mask: File) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return a picture (C, H, W) in [-1, 1], what is hidden of it, (H, W), and what to say."""
     of_mask, of_image = (told(file, dimensions) for file in (mask, image))

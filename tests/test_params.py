@@ -68,8 +68,11 @@ def test_every_experiment_loads(name: str) -> None:
     params = read(ROOT / "params.yaml")
     for part in EXPERIMENTS[name]["train"]:
         assert inputs(params, "train", name, part).train.fit.updates > 0
-    for stage in ("sample", "evaluate"):
-        assert inputs(params, stage, name).seed == EXPERIMENTS[name]["seed"]
+    assert inputs(params, "sample", name).seed == EXPERIMENTS[name]["seed"]
+    assert (
+        inputs(params, "evaluate", name).evaluate.against
+        == EXPERIMENTS[name]["evaluate"]["against"]
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -87,8 +87,8 @@ def parse(lines: Iterable[str], where: str) -> Positions:
                 f"{where}, line {max(before[4], row[4])}: agent {row[1]} is in frame {row[0]} a "
                 f"second time, after line {min(before[4], row[4])}; keep one of the two"
             )
-    frame, agent, number = (np.array([row[i] for row in rows], np.int64) for i in (0, 1, 4))
-    return Positions(frame, agent, np.array([row[2:4] for row in rows], np.float64), number)
+    frame, agent, places = (np.array([row[i] for row in rows], np.int64) for i in (0, 1, 4))
+    return Positions(frame, agent, np.array([row[2:4] for row in rows], np.float64), places)
 
 
 def values(fields: list[str], where: str) -> tuple[int, int, float, float]:

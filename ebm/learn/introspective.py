@@ -9,9 +9,11 @@ them for data, and are the next round's. At the optimum f_t is log p_data - log 
 sum of the log odds is log p_data - log q, normalised. The first round alone is noise contrastive
 estimation (S18); later ones say what it got wrong.
 
-Within a round, every `refresh` iterations, some of what it learns from climbs f_t as it is by then,
-and stays beside the earlier ones: the published cascade, in which a round takes many short steps.
-f_t then tells data from all that lies on the way to them, and is no ratio of two densities.
+Within a round, every `refresh` iterations, some of what it began with climbs f_t as it is by then,
+and joins what it learns from, of which a quarter stays as it was. Samples climb from there, too, so
+that f_t tells data from all that lies on their way; it is then no ratio of two densities. What has
+climbed an earlier f_t must not be the start: f_t would be asked about ends alone, and from q its
+chains lead nowhere.
 
 Where a chain stops: at log odds of s logit(u), u uniform, one a chain. With s = 1 it has stopped by
 log odds f with the probability sigmoid(f), that of the classifier itself; with s = 0, as published,
@@ -37,9 +39,10 @@ from ebm.samplers.chains import KEPT, Fresh
 from ebm.samplers.noise import Noise, spawn
 from ebm.settings import Settings, missing
 
-REVISION = 1
+REVISION = 2
 
-SHARE = 8  # of the pool, one in so many climbs at a refresh
+SHARE = 8  # as many as one in so many of the pool climb at a refresh
+STAY = 4  # one in so many of the pool is what the round began with, to its end
 
 
 class IntrospectiveSettings(Settings):
@@ -102,7 +105,7 @@ class Introspective:
         networks: f, this round's classifier.
         optimisers: one, under the same name.
         negatives: (M, ...), the pseudo-negatives that this round begins with.
-        pool: (M, ...), those that it tells data from: the same, and what has become of some.
+        pool: (M, ...), those that it tells data from: a quarter of the same, and what climbed.
         step: iterations done.
         through, share: see `ebm.fit.Learner`.
 
@@ -262,11 +265,12 @@ class Introspective:
         return torch.randperm(len(self.pool), generator=self.generator, device=self.device)
 
     def renew(self) -> None:
-        """Let some of the pool climb; what they become takes the places of others."""
+        """Let some of what the round began with climb; they take the places of others."""
         count = len(self.pool) // SHARE
-        start = self.pool[self.rows()[:count]]
+        start = self.negatives[self.rows()[:count]]
         end, _ = self.climb(start, self.settings.chain.steps, self.generator)
-        self.pool[self.rows()[:count]] = end
+        rows = self.rows()
+        self.pool[rows[rows >= len(self.pool) // STAY][:count]] = end
 
     def blur(self, x: Tensor) -> Tensor:
         """Return x: (N, ...) with noise, within the chains' bounds: alike for both sides."""

@@ -217,10 +217,29 @@ class LatentPrior:
             )
         return record.path or [z]
 
-    def sample(self, seeds: Sequence[int], *, keep: int = 0) -> dict[int, list[Tensor]]:
-        """Draw one item a seed: {size: what the states of the prior's chain decode to}."""
-        states = self.draw_prior(seeds, keep=keep)
-        return {self.size: [self.decode(z, seeds) for z in states]}
+    def sample(
+        self,
+        seeds: Sequence[int],
+        *,
+        fixed: tuple[Tensor, Tensor] | None = None,
+        pace: float = 1.0,
+        keep: int = 0,
+    ) -> dict[int, list[Tensor]]:
+        """Draw one item a seed: {size: what the states of the prior's chain decode to}.
+
+        Args:
+            seeds: N integers.
+            fixed: (image, mask), (N, C, H, W) each: z is then drawn from p(z | what the boolean
+                mask shows), and the hole is filled with what it decodes to.
+            pace: step size of the posterior's chain, as a share of that of learning.
+            keep: keep the prior's state every so many steps; 0 keeps the end alone.
+        """
+        if fixed is None:
+            states = self.draw_prior(seeds, keep=keep)
+            return {self.size: [self.decode(z, seeds) for z in states]}
+        image, mask = (each.to(self.device) for each in fixed)
+        z = self.posterior(image, seeds=seeds, seen=mask, pace=pace)
+        return {self.size: [torch.where(mask, image, self.decode(z, seeds))]}
 
     @torch.no_grad()
     def decode(self, z: Tensor, seeds: Sequence[int]) -> Tensor:

@@ -142,6 +142,12 @@ class TimeResNetSettings(Settings):
     )
     blocks: int = Field(ge=1, description="residual blocks of a part")
     stride: Literal[1, 2] = Field(description="of the first layer; 2: a quarter of the cost")
+    codes: Literal["waves", "unit"] = Field(
+        default="waves",
+        exclude_if=lambda codes: codes == "waves",
+        description="of the level t: sines and cosines through two layers, or one unit vector a "
+        "level, by which the levels share less",
+    )
 
     @model_validator(mode="after")
     def check_size(self) -> "TimeResNetSettings":
@@ -158,7 +164,13 @@ class TimeResNetSettings(Settings):
     def build(self, levels: int) -> "nn.Module":
         """Return the network of so many noise levels."""
         return import_module("ebm.networks.time_resnet").TimeResNet(
-            self.channels, self.width, self.multiples, self.blocks, levels, self.stride
+            self.channels,
+            self.width,
+            self.multiples,
+            self.blocks,
+            levels,
+            self.stride,
+            codes=self.codes,
         )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from ebm.networks.convnet import draw
 
 REVISION = 1
 
+Codes = Literal["waves", "unit"]
 SLOPE = 0.2  # of the leaky ReLU
 PERIOD = 10000.0  # the longest wave of the embedding, over 2 pi
 
@@ -32,6 +34,9 @@ class TimeResNet(nn.Module):
         blocks: residual blocks of a part.
         levels: number of noise levels; t is in 0, ..., levels - 1.
         stride: of the first convolution: 1, or 2, a quarter of the cost of a step.
+        codes: what e(t) is made of. `waves`: sines and cosines of t through two layers, as
+            published; where t runs from 0 to 5 they hardly differ, and nor do the W e(t). `unit`:
+            the t-th unit vector, so that W e(t) is a column of W, each level's own.
 
     Source: Gao, Song, Poole, Wu, Kingma, arXiv:2012.08125, appendix B.1.
 
@@ -47,11 +52,16 @@ class TimeResNet(nn.Module):
         blocks: int,
         levels: int,
         stride: int = 1,
+        *,
+        codes: Codes = "waves",
     ) -> None:
         super().__init__()
-        seen = 4 * width
-        self.register_buffer("waves", waves(levels, width), persistent=False)
-        self.embed = nn.Sequential(nn.Linear(width, seen), nn.SiLU(), nn.Linear(seen, seen))
+        seen = 4 * width if codes == "waves" else levels
+        code = waves(levels, width) if codes == "waves" else torch.eye(levels)
+        self.register_buffer("codes", code, persistent=False)
+        self.embed: nn.Module = nn.Identity()
+        if codes == "waves":
+            self.embed = nn.Sequential(nn.Linear(width, seen), nn.SiLU(), nn.Linear(seen, seen))
         kernel = 3 if stride == 1 else 4
         self.stem = nn.Conv2d(channels, width, kernel, stride, padding=1)
         widths = [width, *(m * width for m in multiples for _ in range(blocks))]
@@ -81,12 +91,12 @@ class TimeResNet(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Return f(x, t), (N,), of x: (N, C, H, W) and levels t: (N,), integers."""
-        e = self.embed(self.waves[t])  # type: ignore[index]
+        e = self.embed(self.codes[t])  # type: ignore[index]
         return (self.hidden(x, e).sum((2, 3)) * self.head(F.silu(e))).sum(1)
 
     def features(self, x: Tensor) -> Tensor:
         """Return means over quarters of the last map at level 0, (N, 4 D), of x: (N, C, H, W)."""
-        e = self.embed(self.waves[x.new_zeros(len(x), dtype=torch.long)])  # type: ignore[index]
+        e = self.embed(self.codes[x.new_zeros(len(x), dtype=torch.long)])  # type: ignore[index]
         return F.adaptive_avg_pool2d(self.hidden(x, e), 2).flatten(1)
 
 

@@ -128,7 +128,7 @@ def test_next_round_learns_from_what_the_last_one_took_for_data(tmp_path: Any) -
     assert len(states) == 1 + 2 * 2 and torch.equal(states[-1], second.sample([1, 2])[2][-1])
 
 
-def test_pool_climbs_within_a_round_and_forgets_only_a_share() -> None:
+def test_some_climb_within_a_round_and_a_quarter_of_the_pool_stays() -> None:
     chain = {**MODEL["chain"], "temperature": None, "noise": 0.0}
     learner = made(stop=1.0, negatives=80, refresh=2, chain=chain)
     x = mixture(64)
@@ -141,6 +141,9 @@ def test_pool_climbs_within_a_round_and_forgets_only_a_share() -> None:
     assert new.sum() == 10
     with torch.no_grad():
         assert learner.f(learner.pool[new]).mean() > learner.f(learner.negatives).mean()
+    for _ in range(20):
+        learner.renew()
+    assert torch.equal(learner.pool[:20], learner.negatives[:20])
     assert torch.equal(learner.kept(), learner.negatives)
 
 

@@ -1,6 +1,6 @@
 """Diffusion recovery likelihood: the published schedule, and posteriors that are known."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ebm.fit import FitSettings, fit
 from ebm.learn.recovery import Recovery, RecoverySettings, schedule, settled
+from ebm.networks.time_resnet import TimeResNet
 
 LEVELS = [0, 100, 200, 300, 400, 500, 999]
 B = 2e-4**0.5
@@ -129,3 +130,13 @@ def test_what_does_not_fit_is_refused_in_a_sentence() -> None:
         Recovery(settings()).learn(torch.zeros(11, 1, 4, 4))
     with pytest.raises(ValueError, match="items are of shape"):
         Recovery(settings()).prepare(torch.zeros(2, 1, 8, 8))
+
+
+def test_of_unit_codes_each_level_has_weights_of_its_own() -> None:
+    """W e(t) is a column of W: what is learned at one level leaves the others' as they are."""
+    torch.manual_seed(0)
+    f = TimeResNet(1, 4, [1], 1, levels=6, codes="unit")
+    f(torch.randn(6, 1, 4, 4), torch.full((6,), 2)).sum().backward()
+    moved = cast(Tensor, f.head.weight.grad).abs().sum(0)
+    assert moved[2] > 0
+    assert float(moved.sum()) == float(moved[2])

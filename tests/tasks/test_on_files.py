@@ -10,7 +10,7 @@ from PIL import Image
 from ebm.datasets.picture import read_picture
 from ebm.learn.multigrid import Multigrid
 from ebm.model import Model, load, save
-from tasks.on_files import ALONE, File, draw, inpaint, score, translate
+from tasks.on_files import ALONE, File, draw, inpaint, interpolate, reconstruct, score, translate
 from tasks.pictures import cut
 from tests.tasks.test_apply_translate import translator
 
@@ -193,3 +193,55 @@ def test_model_of_other_chains_translates_nothing(model: Model, tmp_path: Path) 
     image = saved(tmp_path / "face.png", noise(8, 8))
     with pytest.raises(ValueError, match="the model's chains start at noise; it takes one whose"):
         translate(model, image, 0, tmp_path / "row.png")
+
+
+@pytest.fixture
+def latent(tmp_path: Path) -> Model:
+    """A latent-space model of 8x8 images."""
+    from ebm.learn.latent_prior import LatentPrior
+
+    chain = {"steps": 2, "sample_steps": 4, "step_size": 0.01, "temperature": 1.0}
+    settings = {
+        **{"latent": 3, "prior": None, "optimiser": {"kind": "adam", "rate": 0.1, "momentum": 0.5}},
+        "decoder": {"kind": "dense", "size": 8, "channels": 1, "widths": [4], "sd": 0.3},
+        "posterior": {"start": "prior", "chain": chain},
+    }
+    torch.manual_seed(0)
+    learner = LatentPrior(LatentPrior.Settings.model_validate(settings))
+    folder = tmp_path / "latent"
+    folder.mkdir()
+    save(folder, "latent_prior", learner, learner.networks)
+    return load(folder)
+
+
+def test_pictures_are_reconstructed_and_the_way_between_two_is_drawn(
+    latent: Model, tmp_path: Path
+) -> None:
+    files = [saved(tmp_path / f"{i}.png", noise(8, 8) // (i + 1)) for i in range(2)]
+    told = reconstruct(latent, files, tmp_path / "made.png")
+    made = cut(pixels_of(tmp_path / "made.png").astype(np.uint8), 8)
+    assert made.shape[:2] == (2, 2) and "0.png" in told[1] and "1.png" in told[2]
+    assert np.abs(made[0, 0, ..., 0].astype(int) - pixels_of(files[0].path)).max() <= 1
+    told = interpolate(latent, *files, 3, tmp_path / "way.png")
+    assert cut(pixels_of(tmp_path / "way.png").astype(np.uint8), 8).shape[:2] == (1, 5)
+    assert "3 images from its z to the other's" in told[0]
+
+
+def test_a_hole_is_filled_from_z_of_what_is_seen(latent: Model) -> None:
+    image = torch.rand(1, 8, 8) * 2 - 1
+    mask = torch.arange(64).reshape(8, 8) < 32
+    fills = latent.inpaint(image, mask, completions=3, seed=1)
+    assert fills.shape == (3, 1, 8, 8) and torch.equal(
+        fills[:, :, :4], image[None, :, :4].expand(3, 1, 4, 8)
+    )
+    other = torch.where(mask, image, 0.5)  # what is hidden is not looked at
+    assert torch.equal(latent.inpaint(other, mask, completions=3, seed=1), fills)
+    assert not torch.equal(fills[0], fills[1])
+
+
+def test_model_without_z_refuses(model: Model, tmp_path: Path) -> None:
+    file = saved(tmp_path / "one.png", noise(4, 4))
+    with pytest.raises(ValueError, match="learner multigrid has no latent z"):
+        reconstruct(model, [file], tmp_path / "out.png")
+    with pytest.raises(ValueError, match="learner multigrid has no latent z"):
+        interpolate(model, file, file, 3, tmp_path / "out.png")

@@ -1,0 +1,71 @@
+"""The doctor says what is wrong, and mends what can be mended."""
+
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flows import doctor
+from tasks.paths import Paths
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_this_environment_is_as_the_lock_has_it() -> None:
+    assert doctor.packages(ROOT / "requirements.lock").state == "ok"
+
+
+def test_a_package_of_another_version_is_named_with_what_it_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("sqlalchemy==1.0.0\nnot-there==2.0\n")
+    found = doctor.packages(lock)
+    assert found.state == "wrong" and "not-there missing for 2.0" in found.found
+    assert "Prefect's schedules make no runs" in found.remedy
+    calls: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append(command))
+    assert found.fix is not None
+    found.fix()
+    assert calls[0][-2:] == ["sqlalchemy==1.0.0", "not-there==2.0"] and "--no-deps" in calls[0]
+
+
+def test_a_damaged_database_is_moved_aside(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    assert doctor.database(file).found == "none yet"
+    with sqlite3.connect(file) as connection:
+        connection.execute("create table t (x)")
+    assert doctor.database(file).state == "ok"
+    file.write_bytes(b"no database at all" * 100)
+    found = doctor.database(file)
+    assert found.state == "wrong" and found.fix is not None
+    found.fix()
+    assert not file.exists() and (tmp_path / "mlflow.db.damaged").exists()
+
+
+@pytest.mark.parametrize(
+    ("check", "state", "words"),
+    [
+        (doctor.python_version((3, 12)), "wrong", "install Python 3.11"),
+        (doctor.python_version((3, 11)), "ok", ""),
+        (doctor.disk(1.2), "warning", "ebm clean"),
+        (doctor.disk(50.0), "ok", ""),
+        (doctor.data(None), "ok", ""),
+        (doctor.data("/no/such/folder"), "wrong", "or unset it"),
+        (doctor.program("no-such-program", "x"), "warning", "without it x"),
+    ],
+)
+def test_each_look_says_what_to_do(check: doctor.Check, state: str, words: str) -> None:
+    assert check.state == state and words in check.remedy
+
+
+def test_a_cut_lock_is_noticed(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    assert doctor.lock(paths).found == "none yet"
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages:\n  a:\n    cmd: x\n    de")
+    assert doctor.lock(paths).state == "warning"
+
+
+def test_loopback_and_torch_are_there() -> None:
+    assert doctor.loopback().state == doctor.torch_build().state == doctor.vision().state == "ok"
