@@ -31,6 +31,7 @@ class Walkers(NamedTuple):
     Attributes:
         agents: (N,), their numbers.
         past: (N, S, 2).
+        lines: (N, S), where the file tells each position.
         frame: the last one.
         step: from a frame to the next.
         left_out: sentences on those who are not seen for long enough.
@@ -38,6 +39,7 @@ class Walkers(NamedTuple):
 
     agents: np.ndarray
     past: np.ndarray
+    lines: np.ndarray
     frame: int
     step: int
     left_out: list[str]
@@ -121,7 +123,8 @@ def walkers_in(positions: Positions, seen: int, name: str) -> Walkers:
     found, left_out = {}, []
     parts = {int(a): np.flatnonzero(positions.agent == a) for a in np.unique(positions.agent)}
     steps = np.concatenate([np.diff(positions.frame[rows]) for rows in parts.values()])
-    step = int(np.bincount(steps).argmax()) if len(steps) else 0  # the usual one
+    kinds, counts = np.unique(steps, return_counts=True)
+    step = int(kinds[counts.argmax()]) if len(steps) else 0  # the usual one
     for agent, whole in parts.items():
         rows = whole[-seen:]
         frames, lines = positions.frame[rows], positions.line[rows]
@@ -134,7 +137,7 @@ def walkers_in(positions: Positions, seen: int, name: str) -> Walkers:
                 f"{step}: fill the gap"
             )
         if frames[-1] == last and len(rows) == seen:
-            found[agent] = positions.at[rows]
+            found[agent] = rows
         else:
             why = (
                 f"is last seen in frame {frames[-1]}, and the last frame is {last}"
@@ -144,8 +147,9 @@ def walkers_in(positions: Positions, seen: int, name: str) -> Walkers:
             left_out.append(f"left out: {name}, line {lines[-1]}: agent {agent} {why}")
     if not found:
         raise ValueError(f"{name} has nobody to forecast: {left_out[0].removeprefix('left out: ')}")
-    past = np.stack(list(found.values())).astype(np.float32)
-    return Walkers(np.array(list(found)), past, last, step, left_out)
+    rows = np.stack(list(found.values()))
+    past, lines = positions.at[rows].astype(np.float32), positions.line[rows]
+    return Walkers(np.array(list(found)), past, lines, last, step, left_out)
 
 
 def check_units(walkers: Walkers, steps: list[float], name: str, unit: str) -> None:
@@ -165,8 +169,8 @@ def check_units(walkers: Walkers, steps: list[float], name: str, unit: str) -> N
     if far[row, at] > FAST * steps[1]:
         frame = walkers.frame - (far.shape[1] - 1 - int(at)) * walkers.step
         raise ValueError(
-            f"{name}: agent {walkers.agents[row]} moves {far[row, at]:.4g} up to frame {frame}; "
-            f"in the training data a step is {steps[0]:.3g} {unit}, and hardly ever above "
+            f"{name}, line {walkers.lines[row, at + 1]}: agent {walkers.agents[row]} moves "
+            f"{far[row, at]:.4g} up to frame {frame}; in the training data a step is {steps[0]:.3g} {unit}, and hardly ever above "
             f"{steps[1]:.3g}: give positions in {unit}, {walkers.step} frames apart as there"
         )
 
