@@ -171,7 +171,8 @@ def check_units(walkers: Walkers, steps: list[float], name: str, unit: str) -> N
         raise ValueError(
             f"{name}, line {walkers.lines[row, at + 1]}: agent {walkers.agents[row]} moves "
             f"{far[row, at]:.4g} up to frame {frame}; in the training data a step is "
-            f"{steps[0]:.3g} {unit}, and hardly ever above {steps[1]:.3g}: give positions in {unit}, {walkers.step} frames apart as there"
+            f"{steps[0]:.3g} {unit}, and hardly ever above {steps[1]:.3g}: give "
+            f"positions in {unit}, {walkers.step} frames apart as there"
         )
 
 
