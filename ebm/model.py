@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -145,11 +146,10 @@ class Model:
 
         Example: `model.reconstruct(image)`
         """
-        from ebm.apply.latent import reconstruct
-
         self.check_latent()
         x = in_range(as_images(image, self.channels, self.size))
-        return reconstruct(self.learner, x).clamp(-1, 1).reshape(as_tensor(image).shape)
+        made: Tensor = latent().reconstruct(self.learner, x)
+        return made.clamp(-1, 1).reshape(as_tensor(image).shape)
 
     def interpolate(self, first: Any, last: Any, frames: int = 10) -> Tensor:
         """Return what lies between the z of one image and that of another, (frames, C, H, W).
@@ -163,15 +163,14 @@ class Model:
 
         Example: `model.interpolate(one, other, frames=8)`
         """
-        from ebm.apply.latent import between, decode, infer
-
         check(frames=(frames, 2))
         self.check_latent()
         pair = [in_range(as_images(each, self.channels, self.size)) for each in (first, last)]
         if [len(each) for each in pair] != [1, 1]:
             raise ValueError("first and last are one image each, (C, H, W)")
-        a, b = infer(self.learner, torch.cat(pair)).split(1)
-        return decode(self.learner, between(a, b, frames)[0]).clamp(-1, 1)
+        a, b = latent().infer(self.learner, torch.cat(pair)).split(1)
+        made: Tensor = latent().decode(self.learner, latent().between(a, b, frames)[0])
+        return made.clamp(-1, 1)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the learned features of x: (N, C, H, W) in [-1, 1], as (N, D)."""
@@ -213,6 +212,11 @@ class Model:
             raise ValueError(
                 f"the learner {self.about['learner']} cannot inpaint: its chains hold no pixels"
             )
+
+
+def latent() -> Any:
+    """Return `ebm.apply.latent`, imported when it is used: no stage that loads a model reads it."""
+    return import_module("ebm.apply.latent")
 
 
 def check(**numbers: tuple[int, int]) -> None:

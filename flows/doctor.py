@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,7 +114,7 @@ def install(wanted: list[str]) -> None:
 def torch_build() -> Check:
     """Torch loads, and says how it was built."""
     try:
-        import torch
+        torch = import_module("torch")
     except (ImportError, OSError) as error:
         return Check("torch", "wrong", str(error).splitlines()[0], "run make install")
     return Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
@@ -133,10 +133,9 @@ def vision() -> Check:
 
 def gpu() -> Check:
     """A GPU is optional."""
-    import torch
-
-    if torch.cuda.is_available():
-        return Check("GPU", "ok", torch.cuda.get_device_name(0))
+    cuda = import_module("torch").cuda
+    if cuda.is_available():
+        return Check("GPU", "ok", cuda.get_device_name(0))
     return Check("GPU", "ok", "none: experiments marked for one wait (ebm list names them)")
 
 

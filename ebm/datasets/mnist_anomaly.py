@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from ebm.datasets import mnist
 from ebm.datasets.idx import framed, read_part
 from ebm.datasets.loaded import Loaded, Tell, silent
 from ebm.datasets.source import Source
@@ -27,9 +26,9 @@ from ebm.settings import Settings
 REVISION = 1
 
 SOURCE = Source(
-    title=mnist.SOURCE.title,
-    licence=mnist.SOURCE.licence,
-    credit=mnist.SOURCE.credit,
+    title="MNIST database of handwritten digits",
+    licence="CC BY-SA 3.0",
+    credit="LeCun, Cortes and Burges, 1998, from NIST's special databases 1 and 3",
     files={},  # those of mnist, which is fetched
 )
 

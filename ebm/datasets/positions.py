@@ -2,6 +2,8 @@
 
 A line of such a text is one agent in one frame: `frame agent x y`, parted by blanks, tabs or
 commas. An agent may come and go: a window never reaches over a gap.
+
+It has no REVISION of its own: those of eth_ucy.py and sdd.py stand for what is done here.
 """
 
 import math
@@ -11,8 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
-REVISION = 1
 
 FIELDS = ("frame", "agent", "x", "y")
 
