@@ -2,80 +2,14 @@
 
 import functools
 import json
-import os
-from collections.abc import Callable
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-DEFAULT = "multigrid-digits"
-HERE: ContextVar[Path] = ContextVar("HERE")  # the folder that the command was called in
-app = typer.Typer(
-    help="Energy-based models, end to end: data, training, samples, metrics, report.\n\n"
-    "Begin with [bold]ebm run[/bold], then open the report it names. "
-    "[bold]ebm COMMAND --help[/bold] has an example of each command.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
+from flows.command import DEFAULT, Json, Name, app, command
 
-Name = Annotated[str, typer.Argument(help="An experiment of params.yaml, as `ebm list` shows.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")]
-Out = Annotated[
-    Path | None, typer.Option(help="A folder, or a file that ends with .png; this folder if none.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Write over what is there.")]
-
-
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Make a command that runs in the project's folder and says its errors in one sentence."""
-
-    @functools.wraps(function)
-    def guarded(*arguments: Any, **options: Any) -> None:
-        before = Path.cwd()
-        HERE.set(before)
-        try:
-            os.chdir(project())
-            function(*arguments, **options)
-        except (typer.Exit, typer.Abort):
-            raise
-        except KeyboardInterrupt:
-            typer.echo("ebm: stopped; run it again and it goes on where it was", err=True)
-            raise typer.Exit(130) from None
-        except BrokenPipeError:  # `ebm list | head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            raise typer.Exit(0) from None
-        except Exception as error:  # DVC and Prefect have their own, by the dozen
-            if os.environ.get("EBM_DEBUG"):
-                raise
-            typer.echo(f"ebm: {sentence(error)}", err=True)
-            raise typer.Exit(1) from None
-        finally:
-            os.chdir(before)
-
-    return app.command(function.__name__.rstrip("_"))(guarded)
-
-
-def project() -> Path:
-    """Return the folder of the project: this one, or the nearest above that holds params.yaml."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "params.yaml").is_file():
-            return folder
-    raise ValueError(f"there is no params.yaml in {here} or above; go to the project's folder")
-
-
-def sentence(error: Exception) -> str:
-    """Say an error in a line, as a person would."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}"
-    text = " ".join(str(error).split()) or type(error).__name__
-    expected = isinstance(error, ValueError | RuntimeError | FileNotFoundError)
-    return text if expected else f"{text} (EBM_DEBUG=1 shows where)"
+__all__ = ["app"]
 
 
 def show_table(table: Any) -> None:
@@ -236,175 +170,6 @@ def leaderboard() -> None:
 
 
 @command
-def sample(
-    name: Name,
-    count: Annotated[int, typer.Option(min=1, help="How many.")] = 16,
-    seed: Seed = 0,
-    out: Out = None,
-    each: Annotated[
-        bool, typer.Option("--each", help="A file for each, in a folder, instead of one sheet.")
-    ] = False,
-    force: Force = False,
-) -> None:
-    """Draw pictures from a trained model: one sheet, in the folder you are in.
-
-    Sample i depends on the seed and i alone: a larger count adds pictures and changes none.
-
-    Examples: [bold]ebm sample multigrid-digits --count 64 --seed 7[/bold];
-    [bold]ebm sample multigrid-digits --each --out digits[/bold]
-    """
-    from flows.on_files import Asked, samples
-
-    for line in samples(Asked(name, HERE.get(), out, force), count, seed, each):
-        typer.echo(line)
-
-
-@command
-def inpaint(
-    name: Name,
-    image: Annotated[Path, typer.Argument(help="A picture.")],
-    mask: Annotated[
-        Path, typer.Argument(help="A picture of the same size: white is filled, black is kept.")
-    ],
-    *,
-    completions: Annotated[int, typer.Option(min=1, help="Different fills.")] = 4,
-    seed: Seed = 0,
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """Fill in the part of a picture that a mask hides, several times, as the model sees fit.
-
-    The mask is what image editors make: paint white what is to be filled, leave black the rest.
-    Picture and mask are brought to the model's size alike, by their centre square; a pixel of the
-    model is filled where any white has a part in it. Written is a row: the picture, the hole, the
-    completions, and where these differ.
-
-    Example: [bold]ebm inpaint multigrid-digits seven.png seven-mask.png --completions 6[/bold]
-    """
-    from flows.on_files import Asked
-    from flows.on_files import completions as fill
-
-    asked = Asked(name, HERE.get(), out, force)
-    for line in fill(asked, image, mask, completions, seed):
-        typer.echo(line)
-
-
-@command
-def translate(
-    name: Name,
-    image: Annotated[Path, typer.Argument(help="A picture of the source's kind.")],
-    *,
-    seed: Seed = 0,
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """Take a picture to the domain that a model has learned, by its chain from the picture on.
-
-    Written is a row: the picture, states of the chain, the last the translation, and what moved.
-
-    Example: [bold]ebm translate translate-anime-hair face.png[/bold]
-    """
-    from flows.on_files import Asked, translation
-
-    for line in translation(Asked(name, HERE.get(), out, force), image, seed):
-        typer.echo(line)
-
-
-@command
-def interpolate(
-    name: Name,
-    first: Annotated[Path, typer.Argument(help="A picture.")],
-    last: Annotated[Path, typer.Argument(help="Another one.")],
-    *,
-    frames: Annotated[int, typer.Option(min=2, help="Images of the way.")] = 8,
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """Go from one picture to another through the latent space of a model.
-
-    Example: [bold]ebm interpolate latent-mnist one.png seven.png[/bold]
-    """
-    from flows.on_files import Asked, way
-
-    for line in way(Asked(name, HERE.get(), out, force), first, last, frames):
-        typer.echo(line)
-
-
-@command
-def reconstruct(
-    name: Name,
-    files: Annotated[list[Path], typer.Argument(help="Pictures.")],
-    *,
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """Show pictures beside what a latent-space model makes of them, with the error of each.
-
-    Example: [bold]ebm reconstruct latent-mnist seven.png[/bold]
-    """
-    from flows.on_files import Asked, reconstructions
-
-    for line in reconstructions(Asked(name, HERE.get(), out, force), files):
-        typer.echo(line)
-
-
-@command
-def forecast(
-    name: Name,
-    file: Annotated[
-        Path, typer.Argument(help="Positions, a line each: frame, agent, x, y; commas or blanks.")
-    ],
-    *,
-    count: Annotated[int, typer.Option(min=1, help="Predictions of each agent.")] = 20,
-    seed: Seed = 0,
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """Predict where those in a file walk on, several times each, by a model of trajectories.
-
-    Forecast is who is seen in the last frames of the file without a gap, in the units and at the
-    rate of the training data. Written are the predictions, `agent,prediction,frame,x,y`, and a
-    picture of the fans.
-
-    Example: [bold]ebm forecast trajectory-zara1 square.csv[/bold]
-    """
-    from flows.on_files import Asked, forecasts
-
-    for line in forecasts(Asked(name, HERE.get(), out, force), file, count, seed):
-        typer.echo(line)
-
-
-@command
-def score(
-    name: Name,
-    files: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
-    as_json: Json = False,
-) -> None:
-    """Rank pictures by f(x), the likeliest first, as a trained model sees them.
-
-    f(x) is log p(x) up to a constant, log Z, which nobody knows: figures of one model can be
-    compared, not those of two. What is no picture is named and left out; the status is 1 if
-    nothing could be read.
-
-    Examples: [bold]ebm score multigrid-digits pictures/[/bold];
-    [bold]ebm score multigrid-digits a.png b.jpg --json[/bold]
-    """
-    from flows.on_files import Asked, ranking, ranking_json, ranking_lines
-
-    found = ranking(Asked(name, HERE.get()), files)
-    if as_json:
-        typer.echo(ranking_json(name, found))
-    elif found.scores:
-        for line in ranking_lines(name, found):
-            typer.echo(line)
-    for file, why in found.left_out.items():
-        typer.echo(f"left out: {file}: {why}", err=True)
-    if not found.scores:
-        typer.echo("ebm: there is no picture to score", err=True)
-        raise typer.Exit(1)
-
-
-@command
 def dashboard(
     port_mlflow: Annotated[int, typer.Option(min=1, max=65535, help="MLflow's port.")] = 5000,
     port_prefect: Annotated[int, typer.Option(min=1, max=65535, help="Prefect's port.")] = 4200,
@@ -486,3 +251,6 @@ def clean(
         typer.echo("There was nothing to remove.")
     for title in freed.running:
         typer.echo(f"{title} is running, so it was left alone", err=True)
+
+
+import flows.cli_on_files  # noqa: E402, F401  its commands stand after these in the help

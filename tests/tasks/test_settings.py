@@ -231,7 +231,7 @@ SHORT = "experiments.shortrun-mnist"
         ),
         (
             {f"{SHORT}.apply": {"hopfield": {"chains": 4, "steps": 9}}},
-            "apply.hopfield is given, and reference is null; it needs a Gaussian reference",
+            "apply.hopfield is given, and reference is null; it needs the sd of a white Gaussian",
         ),
     ],
 )
