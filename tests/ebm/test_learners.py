@@ -154,6 +154,7 @@ def fitted(learner: Any, x: torch.Tensor, **options: Any) -> Any:
 
 def made(name: str) -> Any:
     kind = learner_class(name)
+    torch.manual_seed(0)
     learner = kind(kind.Settings.model_validate(SMALL[name]))
     if name == "recovery":  # whose f is 0 at first
         nn.init.normal_(learner.f.head.weight)

@@ -21,7 +21,7 @@ def line(pixel: str = "3", label: str = "5", columns: int = 64) -> str:
 
 
 def test_digits_are_those_of_scikit_learn(raw_digits: Path) -> None:
-    images, labels, test, notes, _ = load(raw_digits)
+    images, labels, test, notes, *_ = load(raw_digits)
     right = load_digits()
     assert images.shape == (1797, 1, 8, 8) and images.dtype == np.float32
     assert labels.dtype == np.int64 and test is None and not notes

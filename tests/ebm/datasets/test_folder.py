@@ -169,7 +169,7 @@ def raw(tmp_path: Path) -> Path:
 
 def test_pictures_are_read_in_the_order_of_their_names(raw: Path) -> None:
     told: list[tuple[int, int]] = []
-    images, labels, test, notes, _ = load(raw, options(), lambda *counts: told.append(counts))
+    images, labels, test, notes, *_ = load(raw, options(), lambda *counts: told.append(counts))
     assert images.shape == (5, 3, 4, 4) and images.dtype == np.float32 and test is None
     alone = ("a.jpg", "b.png", "cats/1.gif", "cats/old/2.png", "dogs/3.tif")
     assert np.array_equal(images, [read_picture(raw / name, 4, 3)[0] for name in alone])
