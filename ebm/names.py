@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from textwrap import shorten
 
-MOST = 8  # names listed, where there are many
+MOST = 160  # characters of names listed, where there are many
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -29,5 +30,6 @@ def hint(name: str, known: Iterable[str]) -> str:
     near = nearest(name, there)
     if near is not None:
         return f"did you mean {near}?"
-    more = f" and {len(there) - MOST} more" if len(there) > MOST else ""
-    return f"there are {', '.join(there[:MOST])}{more}" if there else "there is none"
+    fitting = len(shorten(", ".join(there), MOST, break_long_words=False, placeholder="").split())
+    more = f" and {len(there) - fitting} more" if len(there) > fitting else ""
+    return f"there are {', '.join(there[:fitting])}{more}" if there else "there is none"
