@@ -13,6 +13,7 @@ def test_learner_can_do_what_its_class_has(name: str) -> None:
         of_one = {"classifier": hasattr(kind, "classifiers"), "rounds": hasattr(kind, "rounds")}
         of_one |= {
             "conditional_chains": hasattr(kind, "recover"),
+            "latent": hasattr(kind, "posterior"),
             "interpolate": has_chain(name) or hasattr(kind, "run"),
         }
         able = of_one.get(application, has_chain(name))
