@@ -103,7 +103,11 @@ def refusal(name: str, application: str) -> str | None:
     if application == "inpaint":
         return None if inpaints(name) else "cannot inpaint: its `sample` takes no `fixed`"
     if application == "latent":
-        return None if hasattr(kind, "posterior") else "has no latent z: it has no `posterior`, which latent needs"
+        return (
+            None
+            if hasattr(kind, "posterior")
+            else "has no latent z: it has no `posterior`, which latent needs"
+        )
     if application == "conditional_chains":
         return None if hasattr(kind, "recover") else "has no `recover` for conditional_chains"
     if application == "interpolate" and hasattr(kind, "run"):
