@@ -111,7 +111,7 @@ class Inference(nn.Module):
         if self.encoder is not None and seen is None:
             with torch.no_grad():
                 return self.encoder(x)  # type: ignore[no-any-return]
-        z = x.new_zeros(len(x), self.latent)
+        z = torch.zeros(len(x), self.latent, device=x.device)  # x may be whole numbers
         return z if seeds is None else Noise(z, 1, seeds=spawn(seeds, START)).next()
 
     def features(self, x: Tensor) -> Tensor:

@@ -222,6 +222,20 @@ def report(name: Name) -> None:
 
 
 @command
+def leaderboard() -> None:
+    """Write results/index.html, every system's figures side by side, and say where it is.
+
+    Example: [bold]ebm leaderboard[/bold]
+    """
+    from tasks import settings
+    from tasks.paths import Paths
+    from tasks.report.leaderboard import render
+
+    paths = Paths()
+    typer.echo(str(render(paths, settings.read(paths.params)).resolve()))
+
+
+@command
 def sample(
     name: Name,
     count: Annotated[int, typer.Option(min=1, help="How many.")] = 16,
@@ -293,6 +307,32 @@ def translate(
     from flows.on_files import Asked, translation
 
     for line in translation(Asked(name, HERE.get(), out, force), image, seed):
+        typer.echo(line)
+
+
+@command
+def forecast(
+    name: Name,
+    file: Annotated[
+        Path, typer.Argument(help="Positions, a line each: frame, agent, x, y; commas or blanks.")
+    ],
+    *,
+    count: Annotated[int, typer.Option(min=1, help="Predictions of each agent.")] = 20,
+    seed: Seed = 0,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Predict where those in a file walk on, several times each, by a model of trajectories.
+
+    Forecast is who is seen in the last frames of the file without a gap, in the units and at the
+    rate of the training data. Written are the predictions, `agent,prediction,frame,x,y`, and a
+    picture of the fans.
+
+    Example: [bold]ebm forecast trajectory-zara1 square.csv[/bold]
+    """
+    from flows.on_files import Asked, forecasts
+
+    for line in forecasts(Asked(name, HERE.get(), out, force), file, count, seed):
         typer.echo(line)
 
 

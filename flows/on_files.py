@@ -77,6 +77,20 @@ def translation(asked: Asked, image: Path, seed: int) -> Iterator[str]:
     yield f"Written: {shown(path, asked.here)}"
 
 
+def forecasts(asked: Asked, file: Path, count: int, seed: int) -> Iterator[str]:
+    """Forecast, write, and say where and what is to be known."""
+    paths = known(asked.name)
+    path = target(asked, f"{asked.name}-forecast-{file.stem}-seed-{seed}.png", paths)
+    csv = place(path.with_suffix(".csv"), "", paths, asked.force, ".csv")
+    from tasks import on_files
+    from tasks.forecast import about, forecast
+
+    known_of, given = about(asked.name, paths), asked.here / file
+    model = on_files.open_model(asked.name, paths)
+    yield from forecast(model, given, str(file), path, count=count, seed=seed, about=known_of)
+    yield f"Written: {shown(csv, asked.here)}, and its picture {shown(path, asked.here)}"
+
+
 def ranking(asked: Asked, files: Sequence[Path]) -> "Ranking":
     """Score files."""
     paths = known(asked.name)
@@ -123,15 +137,15 @@ def target(asked: Asked, file: str, paths: Paths) -> Path:
     return place(asked.here / (asked.out or "."), file, paths, asked.force)
 
 
-def place(out: Path, file: str, paths: Paths, force: bool) -> Path:
+def place(out: Path, file: str, paths: Paths, force: bool, ending: str = ".png") -> Path:
     """Return the picture to write: `out` itself, or `file` in the folder `out`.
 
     Raises:
         ValueError: it is there already, is no PNG, or lies where the pipeline writes.
     """
     path = out / file if out.is_dir() or not out.suffix else out
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"--out is {out}; it must be a folder or a file that ends with .png")
+    if path.suffix.lower() != ending:
+        raise ValueError(f"--out is {out}; it must be a folder or a file that ends with {ending}")
     root = paths.root.resolve()
     if path.resolve().is_relative_to(root):
         first = path.resolve().relative_to(root).parts[0]

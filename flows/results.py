@@ -113,8 +113,15 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
         log_z = ["log_z_error"] if experiment["learner"] == "noise_contrastive" else []
         distance = f"energy_distance_{asked['against']}"
         return ["kl_data_model", "kl_model_data", *log_z, "rim_mass", distance]
+    if "molecules" in asked:
+        return molecular(asked)
     if "gallery" in asked:
         return [f"anomaly_{f}_{s}" for s in "ab" for f in ("ap", "trapezoid", "lift", "auroc")]
+    if "models" in asked:
+        end = "" if asked["against"] == "test" else f"_{asked['against']}"
+        best = f"{experiment['sample']['count']}_"
+        kinds = [f"{e}_{best}{how}" for how in ("independent", "by_plan") for e in ("ade", "fde")]
+        return [kind + how + end for how in ("", "_spread") for kind in kinds]
     networks = {
         "cnn": f"{experiment['dataset']}_cnn{asked.get('feature_width')}",
         "pixels": "pixels8",
@@ -124,12 +131,12 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
     if networks["cnn"] in used:
         names = [f"frechet_{networks['cnn']}", f"inception_score_{networks['cnn']}", *names]
     names += [f"fid_{experiment['sample']['count']}"] if asked.get("fid") else []
-    kinds = {
+    measures = {
         "kid": ["kid"],
         "precision_recall": ["precision", "recall"],
         "one_nn": ["one_nn_accuracy"],
     }
-    more = [metric for key, metrics in kinds.items() if asked.get(key) for metric in metrics]
+    more = [metric for key, metrics in measures.items() if asked.get(key) for metric in metrics]
     names += [f"{metric}_{network}" for network in used for metric in more]
     labels = (experiment.get("classify") or {}).get("labels", [])
     names += [f"error_{count}_labels" for count in labels]
@@ -137,6 +144,15 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
         names += [f"error_{count}_labels_fine_tuned" for count in labels]
         names += [f"margin_{count}_labels" for count in labels]
     return names + applied(experiment.get("apply") or {})
+
+
+def molecular(asked: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of molecules."""
+    shares = ("valid", "unique_of_valid", "unique_of_all", "novel_of_unique", "novel_of_all")
+    distances = [f"distance_{name}" for name in ("qed", "log_p", "weight")]
+    fcd = f"fcd_{asked['molecules']['chemnet']}"
+    names = [*shares, "unique_of_valid_pooled", fcd, *distances, "nats_inferred"]
+    return names if asked["against"] == "test" else [f"{each}_validation" for each in names]
 
 
 def applied(asked: Mapping[str, Any]) -> list[str]:
@@ -157,6 +173,7 @@ def applied(asked: Mapping[str, Any]) -> list[str]:
     names += [f"hopfield_{side}" for side in sides if "hopfield" in asked]
     views = ("fitted", "unfitted", "noise")
     names += [f"statistics_ratio_{view}" for view in views if "statistics" in asked]
+    names += ["statistics_acceptance"] if asked.get("statistics", {}).get("acceptance") else []
     ends = ("k", "long") if "conditional_chains" in asked else ()
     names += [f"conditional_chains_{of}_{end}" for of in ("steady", "contrast") for end in ends]
     names += classified(asked["classifier"]) if "classifier" in asked else []

@@ -152,7 +152,8 @@ def reports(
     Args:
         behind: experiments whose figures are not of this flow's settings: theirs stay.
     """
-    from tasks.report import render
+    from tasks import settings
+    from tasks.report import leaderboard, render
 
     if not outcome.ok:
         return {}
@@ -163,6 +164,8 @@ def reports(
         if name not in behind:
             stale = new or not page.is_file() or results.orphans(paths, name)
             pages[name] = render(name, paths, flow) if stale else page
+    if new:
+        leaderboard.render(paths, settings.read(paths.params))
     return pages
 
 

@@ -145,6 +145,8 @@ def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
             *data,
             *([paths.reference(inputs.dataset, "inception")] if seen else []),
         ]
+    if stage == "sample" and hasattr(inputs, "evaluate"):
+        return [*(paths.model(name, each) for each in inputs.evaluate.models), *data]
     slow: list[str] = [*inputs.classify.networks] if stage == "classify" else []
     if stage == "apply" and inputs.apply.translate:
         slow = ["efficientnet"]

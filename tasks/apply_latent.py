@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebm.apply.inpaint import diffusion_fill, hole_errors, make_masks, nearest_fill
+from ebm.apply.boxes import make_masks
+from ebm.apply.inpaint import diffusion_fill, hole_errors, nearest_fill
 from ebm.apply.latent import (
     between,
     complete,

@@ -39,7 +39,7 @@ APPLICATIONS = (  # their order
 ALONE = ("translate", "latent")  # each with a stage of its own, and nothing beside it
 
 # Networks of fixed filters, which tell what samples are judged by.
-WITH_VIEWS = ("frame", "frame_cnn")
+WITH_VIEWS = ("frame", "frame_cnn", "sparse_frame")
 
 
 class InpaintSettings(Settings):
@@ -160,6 +160,11 @@ class StatisticsSettings(Settings):
 
     samples: int = Field(ge=2, description="samples, an even number")
     larger: LargerSettings | None = Field(default=None, exclude_if=missing)
+    acceptance: bool = Field(
+        default=False,
+        exclude_if=lambda acceptance: not acceptance,
+        description="also the acceptance of Hamiltonian Monte Carlo, from each sample on",
+    )
 
 
 class ConditionalChainsSettings(Settings):
@@ -287,6 +292,11 @@ class ApplySettings(Settings):
             raise ValueError(
                 f"apply.statistics is given, and network is {network}; it needs fixed filters: "
                 f"{', '.join(WITH_VIEWS)}"
+            )
+        if self.statistics and self.statistics.acceptance and model.chain.leapfrogs is None:
+            raise ValueError(
+                "apply.statistics.acceptance is True, and model.chain has no leapfrogs; Langevin "
+                f"steps of {final} are never refused: leave acceptance out, or give leapfrogs"
             )
         translates = getattr(model, "translates", False)
         for application in self.asked():

@@ -1,6 +1,5 @@
 """evaluate: measure the samples by what the settings name, beside what they must beat."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from tasks.judges import NOISE, SAMPLES, TEST, TRAIN, Asked, Judge
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import sheet
-from tasks.scores import beside, row, write_scores
+from tasks.scores import beside, naming, row, write_scores
 from tasks.settings import EvaluateInputs
 
 REVISION = 1
@@ -54,23 +53,6 @@ def run(name: str, part: None, inputs: EvaluateInputs, paths: Paths, monitor: Mo
         [told_of(each) for each in metrics],
         [told_of(each) for each in compared],
     )
-
-
-def naming(part: str) -> Callable[[Any], Any]:
-    """Return what makes texts and rows speak of the part of the data that was held against.
-
-    The figures of one part are never named as those of the other.
-    """
-
-    def rename(told: Any) -> Any:
-        if isinstance(told, str):
-            return told.replace("test", part)
-        if part == "test":
-            return told
-        metric = {"metric": f"{told['metric']}_{part}"}
-        return {key: rename(v) if isinstance(v, str) else v for key, v in told.items()} | metric
-
-    return rename
 
 
 def choose(

@@ -8,7 +8,17 @@ from pydantic import WrapValidator
 from ebm.settings import Settings
 from tasks.anomaly_settings import AnomalySettings, EvaluateAnomalyInputs, SampleAnomalyInputs
 from tasks.evaluate_settings import EvaluateSettings
+from tasks.molecules_settings import (
+    EvaluateMoleculesInputs,
+    MoleculesSettings,
+    SampleMoleculesInputs,
+)
 from tasks.points_settings import EvaluatePointsInputs, PointsSettings
+from tasks.trajectories_settings import (
+    EvaluateTrajectoriesInputs,
+    SampleTrajectoriesInputs,
+    TrajectoriesSettings,
+)
 
 
 class Kind(NamedTuple):
@@ -29,12 +39,24 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
+    "molecules": Kind(
+        "molecules",
+        MoleculesSettings,
+        {"sample": SampleMoleculesInputs, "evaluate": EvaluateMoleculesInputs},
+        "molecules",
+    ),
     "points": Kind("quadrature", PointsSettings, {"evaluate": EvaluatePointsInputs}, "points"),
     "anomaly": Kind(
         "gallery",
         AnomalySettings,
         {"sample": SampleAnomalyInputs, "evaluate": EvaluateAnomalyInputs},
         "images",
+    ),
+    "trajectories": Kind(
+        "models",
+        TrajectoriesSettings,
+        {"sample": SampleTrajectoriesInputs, "evaluate": EvaluateTrajectoriesInputs},
+        "trajectories",
     ),
 }
 IMAGES = "images"
@@ -67,5 +89,6 @@ def by_kind(raw: Any, read: Any) -> Any:
 
 
 AnyEvaluateSettings = Annotated[
-    EvaluateSettings | PointsSettings | AnomalySettings, WrapValidator(by_kind)
+    EvaluateSettings | MoleculesSettings | PointsSettings | AnomalySettings | TrajectoriesSettings,
+    WrapValidator(by_kind),
 ]

@@ -1,6 +1,6 @@
 """The files of figures, metrics.json, classify.json and apply.json: their rows, rounded alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,23 @@ def beside_spread(metric: str, of: str, values: NDArray[np.float64]) -> dict[str
         values: two or more.
     """
     return {**beside(metric, of, values), "spread": rounded(np.std(values, ddof=1))}
+
+
+def naming(part: str) -> Callable[[Any], Any]:
+    """Return what makes texts and rows speak of the part of the data that was held against.
+
+    The figures of one part are never named as those of the other.
+    """
+
+    def rename(told: Any) -> Any:
+        if isinstance(told, str):
+            return told.replace("test", part)
+        if part == "test":
+            return told
+        metric = {"metric": f"{told['metric']}_{part}"}
+        return {key: rename(v) if isinstance(v, str) else v for key, v in told.items()} | metric
+
+    return rename
 
 
 def write_scores(

@@ -24,6 +24,7 @@ from tasks.kinds import IMAGES, AnyEvaluateSettings, items_of, kind_of, own_inpu
 from tasks.params_file import override, read_yaml
 from tasks.points_settings import PointsSettings, check_quadrature, check_replay, point_shape
 from tasks.refusals import SettingsError, located, pick, sentence, telling
+from tasks.trajectories_settings import TrajectoriesSettings, check_models
 
 
 class Dataset(Settings):
@@ -201,9 +202,12 @@ class Experiment(Settings):
                 )
         model = self.train[self.final].model
         self.apply.check_model(self.network, self.final, model)
-        if self.apply.hopfield and getattr(model, "reference", None) is None:
+        if self.apply.hopfield and not isinstance(
+            reference := getattr(model, "reference", None), float
+        ):
             raise ValueError(
-                "apply.hopfield is given, and reference is null; it needs a Gaussian reference"
+                f"apply.hopfield is given, and reference is {reference or 'null'}; it needs the sd "
+                "of a white Gaussian reference"
             )
         grids = getattr(model, "grids", None)
         if self.apply.inpaint and grids:
@@ -227,6 +231,13 @@ class Experiment(Settings):
         if self.classify is not None:
             raise ValueError("classify is given, and x is a point; it needs images: leave it out")
         check_replay(self.evaluate, self.train[self.final].model)
+        return self
+
+    @model_validator(mode="after")
+    def check_trajectories(self) -> "Experiment":
+        """Trajectories are forecast by the training stages that are named."""
+        if isinstance(self.evaluate, TrajectoriesSettings):
+            check_models(self)
         return self
 
 

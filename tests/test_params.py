@@ -90,7 +90,8 @@ def test_every_stage_of_every_experiment_is_in_the_graph() -> None:
 
 
 def test_training_table_of_the_graph_agrees_with_the_settings() -> None:
-    for key, row in GRAPH["train"]["foreach"].items():
+    tables = [GRAPH[name]["foreach"] for name in GRAPH if name.startswith("train")]
+    for key, row in (item for table in tables for item in table.items()):
         experiment = EXPERIMENTS[row["name"]]
         assert key == f"{row['name']}-{row['stage']}"
         for field in ("dataset", "learner", "network"):
@@ -128,7 +129,8 @@ def test_kinds_have_stages_of_their_own_beside_what_the_settings_name(
 
 @pytest.mark.parametrize("stage", ["sample", "classify", "apply"])
 def test_other_tables_of_the_graph_agree_with_the_settings(stage: str) -> None:
-    table = GRAPH[stage]["foreach"]
+    more = GRAPH.get(f"{stage}-latent", {"foreach": {}})["foreach"] if stage == "sample" else {}
+    table = {**GRAPH[stage]["foreach"], **more}
     wanted = {name for name in of_kind(stage, None) if EXPERIMENTS[name].get(stage)}
     assert set(table) == wanted - (set.union(*APART.values()) if stage == "apply" else set())
     for name, row in table.items():
@@ -171,11 +173,14 @@ def test_source_of_every_data_set_is_fetched_to_where_it_is_read() -> None:
 
 
 def test_learner_uses_the_network_that_the_experiment_names() -> None:
+    decoders = (ROOT / "ebm" / "networks" / "decoders.py").read_text()
     for experiment in EXPERIMENTS.values():
         source = (ROOT / "ebm" / "learn" / f"{experiment['learner']}.py").read_text()
         for stage in experiment["train"].values():
             named = stage["model"].get("network", {}).get("kind")
-            if named is None:
+            if "decoder" in stage["model"]:
+                assert f'import_module("ebm.networks.{experiment["network"]}")' in decoders
+            elif named is None:
                 assert f"from ebm.networks.{experiment['network']} import" in source
             else:
                 assert named == experiment["network"]

@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import spsolve
 
+from ebm.apply.boxes import Mask
+
 REVISION = 1
 
 PEAK = 2.0  # the range of a pixel, from -1 to 1
 
 Images = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 
 class Errors(NamedTuple):
@@ -44,40 +45,6 @@ class Errors(NamedTuple):
 
     mse: float
     psnr: float
-
-
-def make_masks(kind: str, count: int, size: int, hidden: float, seed: int) -> Mask:
-    """Return masks, (count, 1, size, size), True = visible.
-
-    Args:
-        kind: `half` hides the right half; `block` the central square of half the side; `pixels`
-            single pixels drawn at random, others in each image.
-        count: number of masks.
-        size: side of the image, 4 or more.
-        hidden: share of the pixels that `pixels` hides, in (0, 1).
-        seed: of `pixels`.
-
-    Raises:
-        ValueError: kind is unknown, or size or hidden is out of range.
-    """
-    if size < 4 or not 0 < hidden < 1:
-        raise ValueError(
-            f"the image size is {size} and the hidden share {hidden}; "
-            "the size must be 4 or more, the share between 0 and 1"
-        )
-    visible = np.ones((count, 1, size, size), dtype=np.bool_)
-    if kind == "half":
-        visible[..., size // 2 :] = False
-    elif kind == "block":
-        low, high = size // 4, size - size // 4
-        visible[..., low:high, low:high] = False
-    elif kind == "pixels":
-        holes = min(max(1, round(hidden * size**2)), size**2 - 1)
-        order = np.random.default_rng(seed).random((count, size**2)).argsort(1)
-        visible = (order >= holes).reshape(visible.shape)
-    else:
-        raise ValueError(f"there is no mask {kind!r}; there are half, block, pixels")
-    return visible
 
 
 def check_mask(images: Images, mask: Mask) -> None:

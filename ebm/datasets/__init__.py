@@ -7,8 +7,8 @@ from ebm.datasets.source import Source
 from ebm.names import hint
 
 LOADERS = (
-    *("anime_faces", "cifar10", "densities", "digits", "faces", "fashion", "folder", "mnist"),
-    *("mnist_anomaly", "textures"),
+    *("anime_faces", "cifar10", "densities", "digits", "eth_ucy", "faces", "fashion", "folder"),
+    *("mnist", "mnist_anomaly", "moses", "sdd", "textures", "zinc250k"),
 )
 
 # Of networks: fetched alike, loaded by who uses them.

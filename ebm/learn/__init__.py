@@ -11,8 +11,10 @@ if TYPE_CHECKING:  # so that names of learners are known without torch
 
 LEARNERS = {
     "introspective": "Introspective",
+    "latent_belief": "LatentBelief",
     "joint_classifier": "JointClassifier",
     "coarse_to_fine": "CoarseToFine",
+    "latent_amortised": "LatentAmortised",
     "latent_prior": "LatentPrior",
     "maximum_likelihood": "MaximumLikelihood",
     "multigrid": "Multigrid",

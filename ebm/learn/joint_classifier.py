@@ -15,6 +15,7 @@ energy based model and you should treat it like one", arXiv:1912.03263.
 """
 
 from copy import deepcopy
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -94,7 +95,7 @@ class JointClassifier(MaximumLikelihood):
     @property
     def log_density(self) -> LogDensity:
         """x: (N, ...) -> log sum_c exp f_c(x) + log q(x), (N,), up to one constant."""
-        return tilt(Marginal(self.f), self.settings.reference)
+        return tilt(Marginal(self.f), cast(float | None, self.settings.reference))
 
     def check_labels(self, labels: Tensor) -> None:
         """Refuse labels, (M,), that are no class of the network's.

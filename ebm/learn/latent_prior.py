@@ -49,7 +49,7 @@ class LatentPrior:
         ValueError: below is given.
     """
 
-    Settings = LatentPriorSettings
+    Settings: type[LatentPriorSettings] = LatentPriorSettings
 
     def __init__(
         self, settings: LatentPriorSettings, below: None = None, device: torch.device | str = "cpu"

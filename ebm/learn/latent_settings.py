@@ -64,7 +64,7 @@ class IncompleteSettings(Settings):
 
     def masks(self, count: int, size: int) -> "np.ndarray":
         """Return masks, (count, 1, size, size), True where a pixel is seen."""
-        from ebm.apply.inpaint import make_masks
+        from ebm.apply.boxes import make_masks
 
         return make_masks(self.mask, count, size, self.hidden, self.seed)
 
@@ -86,10 +86,10 @@ class LatentPriorSettings(Settings):
     def check_together(self) -> "LatentPriorSettings":
         """What reads x and z fits what makes them."""
         encoder, shape = self.posterior.encoder, tuple(self.decoder.shape)
-        if encoder and encoder.network.classes != self.latent:
+        if encoder and encoder.network.classes != self.encoder_outputs:
             raise ValueError(
-                f"posterior.encoder.network.classes is {encoder.network.classes}; it gives z, "
-                f"whose latent is {self.latent}"
+                f"posterior.encoder.network.classes is {encoder.network.classes}; with latent "
+                f"{self.latent} it must be {self.encoder_outputs}"
             )
         if encoder and tuple(encoder.network.shape) != shape:
             raise ValueError(
@@ -104,6 +104,11 @@ class LatentPriorSettings(Settings):
                 "item; give prior or persistent"
             )
         return self
+
+    @property
+    def encoder_outputs(self) -> int:
+        """Numbers that the encoder gives: a z."""
+        return self.latent
 
     @property
     def channels(self) -> int:

@@ -1,6 +1,6 @@
 """Maximum likelihood by analysis and synthesis, for points and images (S04, S05, S09).
 
-    p(x) = exp(f(x)) q(x) / Z,    q uniform or N(0, sd^2 I)
+    p(x) = exp(f(x)) q(x) / Z,    q uniform, N(0, sd^2 I), or Gaussian with the data's spectrum
     x      <-  K Langevin steps on log p from a start              (synthesis)
     theta  <-  theta + eta ( E_data[grad f] - E_samples[grad f] )  (analysis)
 
@@ -14,7 +14,7 @@ energy-based generative models via coarse-to-fine expanding and sampling", ICLR 
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field, model_validator
@@ -30,6 +30,7 @@ from ebm.learn.parts import (
     spectral,
 )
 from ebm.networks import NetworkSettings
+from ebm.networks.colour import Coloured
 from ebm.samplers.chains import (
     Fresh,
     SampleFrom,
@@ -49,8 +50,9 @@ class MaximumLikelihoodSettings(Settings):
     """A network, its chains and its optimiser."""
 
     network: NetworkSettings
-    reference: float | None = Field(
-        gt=0, description="sd of the Gaussian reference q; null: q is uniform"
+    reference: Annotated[float, Field(gt=0)] | Literal["coloured"] | None = Field(
+        description="sd of the Gaussian reference q; coloured: q has the data's amplitude "
+        "spectrum, as the network took it from them; null: q is uniform"
     )
     start: StartSettings
     sample_from: SampleFrom = Field(
@@ -77,6 +79,11 @@ class MaximumLikelihoodSettings(Settings):
     @model_validator(mode="after")
     def check_together(self) -> "MaximumLikelihoodSettings":
         """Chains are kept where they persist; what is normalised is learned."""
+        if self.reference == "coloured" and "frame" not in self.network.kind:
+            raise ValueError(
+                f"reference is 'coloured' and network.kind is {self.network.kind!r}, which takes "
+                "no spectrum from the data; give the sd of a white reference, or null"
+            )
         if self.continues and self.start.start not in ("persistent", "source"):
             raise ValueError(
                 f"sample_from is 'chains' and start is {self.start.start!r}; only persistent "
@@ -180,7 +187,8 @@ class MaximumLikelihood:
     @property
     def log_density(self) -> LogDensity:
         """x: (N, ...) -> f(x) + log q(x), (N,), up to one constant."""
-        return tilt(self.f, self.settings.reference)
+        reference = self.settings.reference
+        return Coloured(self.f) if reference == "coloured" else tilt(self.f, reference)
 
     def begin_at(self, source: Tensor) -> None:
         """Take the source images, (M, ...), before `prepare`.

@@ -100,6 +100,36 @@ class FrameSettings(Settings):
         )
 
 
+class SparseFrameSettings(Settings):
+    """Selected wavelets under learned potentials, for square grey images of aligned objects."""
+
+    kind: Literal["sparse_frame"]
+    size: int = Field(ge=4, description="side of the image, in pixels")
+    scales: list[float] = Field(
+        min_length=1, description="of the Gabor filters: one reaches 12 s pixels from its centre"
+    )
+    orientations: int = Field(ge=1, description="of the Gabor filters of a scale")
+    selected: int = Field(ge=1, description="n, wavelets that matching pursuit selects")
+    potential: Literal["two_sided", "rectified"] = Field(
+        description="two_sided: a weight for responses above 0, another below; rectified: of |r|"
+    )
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image: grey."""
+        return 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one item, (C, H, W)."""
+        return (1, self.size, self.size)
+
+    def build(self) -> "nn.Module":
+        """Return the network."""
+        made = import_module("ebm.networks.sparse_frame").SparseFrame
+        return made(**self.model_dump(exclude={"kind"}))
+
+
 class TimeResNetSettings(Settings):
     """A residual network f(x, t), for square images at several noise levels."""
 
@@ -177,7 +207,8 @@ class FrameCNNSettings(Settings):
 
 
 NetworkSettings = Annotated[
-    MLPSettings | ConvNetSettings | FrameSettings | FrameCNNSettings, Field(discriminator="kind")
+    MLPSettings | ConvNetSettings | FrameSettings | SparseFrameSettings | FrameCNNSettings,
+    Field(discriminator="kind"),
 ]
 
 

@@ -1,7 +1,11 @@
 """The amplitude spectrum of the data, in whose units chains may take their steps.
 
-This file has no REVISION of its own: those of frame.py and frame_cnn.py stand for what is done.
+This file has no REVISION of its own: those of frame.py, frame_cnn.py and sparse_frame.py stand for
+what is done.
 """
+
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,24 +23,27 @@ class Colour(nn.Module):
 
     Args:
         size: side of the pictures that A is taken from.
+        bounded: A is at most the deviation of a pixel, as a white reference asks (`observe`).
     """
 
     amplitude: Tensor
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, bounded: bool = True) -> None:
         super().__init__()
+        self.bounded = bounded
         self.register_buffer("amplitude", torch.ones(size, size))
 
     @torch.no_grad()
     def observe(self, x: Tensor) -> None:
         """Take A from pictures x: (M, 1, H, H), smoothed over neighbouring frequencies.
 
-        It is at most the deviation of a pixel: where the data vary more, as at the frequency of a
-        regular pattern, a reference of that deviation holds the chain, and bounds its step.
+        Bounded, it is at most the deviation of a pixel: where the data vary more, as at the
+        frequency of a regular pattern, a white reference holds the chain, and bounds its step.
         """
         power = torch.fft.fft2(x - x.mean()).abs().square().mean((0, 1)) / x[0].numel()
         around = F.pad(power[None, None], [1] * 4, mode="circular")
-        self.amplitude.copy_(F.avg_pool2d(around, 3, 1)[0, 0].sqrt().clamp(LEAST, float(x.std())))
+        most = float(x.std()) if self.bounded else None
+        self.amplitude.copy_(F.avg_pool2d(around, 3, 1)[0, 0].sqrt().clamp(LEAST, most))
 
     def at(self, height: int, width: int) -> Tensor:
         """Return A for pictures of a size, (H, W): interpolated between frequencies."""
@@ -54,3 +61,25 @@ class Colour(nn.Module):
     def strip(self, x: Tensor) -> Tensor:
         """Return u = A^-1 x of x: (N, 1, H, W)."""
         return torch.fft.ifft2(torch.fft.fft2(x) / self.at(*x.shape[-2:])).real
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """x -> f(x) - |A^-1 x|^2 / 2, (N,): f tilts the Gaussian that has the data's spectrum.
+
+    Args:
+        f: a network with a `colour`.
+    """
+
+    f: Any
+
+    @property
+    def colour(self) -> Colour:
+        """The spectrum."""
+        found: Colour = self.f.colour
+        return found
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return it of x: (N, 1, H, W)."""
+        value: Tensor = self.f(x) - self.colour.strip(x).flatten(1).square().sum(1) / 2
+        return value

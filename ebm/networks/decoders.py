@@ -89,6 +89,29 @@ class DenseDecoderSettings(Settings):
         return made.GaussianDecoder(g, self.sd)
 
 
+class SequenceDecoderSettings(Settings):
+    """Sequences of symbols, such as molecules, one symbol after the other by an LSTM."""
+
+    kind: Literal["sequence"]
+    symbols: int = Field(
+        ge=3, le=256, description="V, kinds of tokens: the data's alphabet, and two more"
+    )
+    length: int = Field(ge=1, description="L, tokens of the longest sequence, its end counted")
+    embedding: int = Field(ge=1, description="values of the vector of a symbol")
+    hidden: int = Field(ge=1, description="units of the LSTM")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one item, (L,)."""
+        return (self.length,)
+
+    def build(self, latent: int) -> "nn.Module":
+        """Return the decoder of z: (N, latent)."""
+        made = import_module("ebm.networks.sequence")
+        return made.SequenceDecoder(self.symbols, self.length, latent, self.embedding, self.hidden)
+
+
 DecoderSettings = Annotated[
-    ImageDecoderSettings | DenseDecoderSettings | PointDecoderSettings, Field(discriminator="kind")
+    ImageDecoderSettings | DenseDecoderSettings | PointDecoderSettings | SequenceDecoderSettings,
+    Field(discriminator="kind"),
 ]

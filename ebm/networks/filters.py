@@ -9,15 +9,18 @@ those of Xie, Hu, Zhu, Wu, "Learning Inhomogeneous FRAME Models for Object Patte
 """
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 REVISION = 1
 
 REACH = 12  # pixels from a Gabor filter's centre to its rim, at scale 1
+NOISE = 20  # filters of noise that samples are judged by
+SOFT = 1e-3  # |r| is sqrt(r^2 + SOFT^2), so that leapfrogs see no kink
 NARROW = 0.5  # deviation of a Laplacian of Gaussian over the scale that it is named by: in 2 pi s
 
 
@@ -114,3 +117,65 @@ def blob(scale: float) -> Tensor:
     y, x = grid(max(1, math.ceil(3 * sd)))
     square = (y.square() + x.square()) / (2 * sd**2)
     return unit((1 - square) * torch.exp(-square))
+
+
+class Responses(nn.Module):
+    """I -> <I, B_{k,x}>, by the Fourier transform: a picture is continued round its edges.
+
+    Args:
+        filters: (K, D, D), D odd.
+    """
+
+    filters: Tensor
+
+    def __init__(self, filters: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("filters", filters, persistent=False)
+        self.spectra: dict[tuple[int, int], Tensor] = {}
+
+    def spectrum(self, height: int, width: int) -> Tensor:
+        """Return the filters' conjugate spectra for pictures of a size, (K, H, W // 2 + 1).
+
+        Raises:
+            ValueError: the filters are larger than the picture.
+        """
+        side = self.filters.shape[-1]
+        if side > min(height, width):
+            raise ValueError(f"the picture is {height}x{width}; the largest filter has side {side}")
+        if (height, width) not in self.spectra:
+            whole = torch.zeros(len(self.filters), height, width).to(self.filters)
+            whole[:, :side, :side] = self.filters
+            whole = whole.roll((-(side // 2), -(side // 2)), (1, 2))
+            self.spectra[height, width] = torch.fft.rfft2(whole).conj()
+        return self.spectra[height, width]
+
+    def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
+        """Return responses, (N, K, H, W), of grey pictures x: (N, 1, H, W), times gains (K,)."""
+        size = (x.shape[-2], x.shape[-1])
+        spectrum = self.spectrum(*size)
+        if gain is not None:
+            spectrum = spectrum * gain[:, None, None]
+        return torch.fft.irfft2(torch.fft.rfft2(x) * spectrum, s=size)
+
+    def _apply(self, *given: object, **named: object) -> "Responses":
+        """Drop the spectra where the module moves."""
+        self.spectra = {}
+        return super()._apply(*given, **named)
+
+
+def views(
+    scales: Sequence[float], orientations: int, fitted: Responses
+) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Return banks to judge samples by: the one fitted, one between its filters, and noise."""
+    between = [(a * b) ** 0.5 for a, b in zip(scales, scales[1:], strict=False)]
+    other = bank(between or [1.4 * scales[0]], orientations, turn=0.5)
+    return {
+        "fitted": fitted,
+        "unfitted": Responses(other.square()),
+        "noise": Responses(noise_bank(NOISE, 7, seed=0).square()),
+    }
+
+
+def soft(r: Tensor) -> Tensor:
+    """Return |r| with its kink rounded off."""
+    return (r.square() + SOFT**2).sqrt()

@@ -17,7 +17,7 @@ Source: Zhu, Wu, Mumford, "Filters, Random Fields and Maximum Entropy", IJCV 199
 Inhomogeneous FRAME Models for Object Patterns", CVPR 2014.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -25,57 +25,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ebm.networks.colour import Colour
-from ebm.networks.filters import bank, noise_bank
+from ebm.networks.filters import Responses, bank, soft, views
 
 REVISION = 1
 
 SPAN = 4.0  # knots lie within plus or minus so many standard deviations; beyond, the last one holds
-NOISE = 20  # filters of noise that samples are judged by
-SOFT = 1e-3  # |r| is sqrt(r^2 + SOFT^2), so that leapfrogs see no kink
-
-
-class Responses(nn.Module):
-    """I -> <I, B_{k,x}>, by the Fourier transform: a picture is continued round its edges.
-
-    Args:
-        filters: (K, D, D), D odd.
-    """
-
-    filters: Tensor
-
-    def __init__(self, filters: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("filters", filters, persistent=False)
-        self.spectra: dict[tuple[int, int], Tensor] = {}
-
-    def spectrum(self, height: int, width: int) -> Tensor:
-        """Return the filters' conjugate spectra for pictures of a size, (K, H, W // 2 + 1).
-
-        Raises:
-            ValueError: the filters are larger than the picture.
-        """
-        side = self.filters.shape[-1]
-        if side > min(height, width):
-            raise ValueError(f"the picture is {height}x{width}; the largest filter has side {side}")
-        if (height, width) not in self.spectra:
-            whole = torch.zeros(len(self.filters), height, width).to(self.filters)
-            whole[:, :side, :side] = self.filters
-            whole = whole.roll((-(side // 2), -(side // 2)), (1, 2))
-            self.spectra[height, width] = torch.fft.rfft2(whole).conj()
-        return self.spectra[height, width]
-
-    def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
-        """Return responses, (N, K, H, W), of grey pictures x: (N, 1, H, W), times gains (K,)."""
-        size = (x.shape[-2], x.shape[-1])
-        spectrum = self.spectrum(*size)
-        if gain is not None:
-            spectrum = spectrum * gain[:, None, None]
-        return torch.fft.irfft2(torch.fft.rfft2(x) * spectrum, s=size)
-
-    def _apply(self, *given: object, **named: object) -> "Responses":
-        """Drop the spectra where the module moves."""
-        self.spectra = {}
-        return super()._apply(*given, **named)
 
 
 class Frame(nn.Module):
@@ -176,22 +130,11 @@ class Frame(nn.Module):
         """Return f(x), (N,), of grey pictures x: (N, 1, H, W)."""
         return self.potentials(self.scaled(x)).flatten(1).sum(1)
 
-    def views(self) -> dict[str, nn.Module]:
+    def views(self) -> dict[str, Callable[[Tensor], Tensor]]:
         """Return filter banks to judge samples by: those fitted, others, and filters of noise."""
-        between = [(a * b) ** 0.5 for a, b in zip(self.scales, self.scales[1:], strict=False)]
-        other = bank(between or [1.4 * self.scales[0]], self.orientations, turn=0.5)
-        return {
-            "fitted": self.responses,
-            "unfitted": Responses(other.square()),
-            "noise": Responses(noise_bank(NOISE, 7, seed=0).square()),
-        }
+        return views(self.scales, self.orientations, self.responses)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the statistics, a mean a filter where they are by position, (N, D)."""
         found = self.statistics(x)
         return found.flatten(1) if self.homogeneous else found.mean((2, 3))
-
-
-def soft(r: Tensor) -> Tensor:
-    """Return |r| with its kink rounded off."""
-    return (r.square() + SOFT**2).sqrt()

@@ -53,3 +53,24 @@ def draw_templates(f: Any, path: Path) -> None:
             )[0]
             pictures.append(spread / spread.max().clamp(min=1e-12) * 2 - 1)
     sheet(torch.stack(pictures).numpy(), path, 2 * (len(scales) + 1), SIDE)
+
+
+def draw_selected(f: Any, path: Path) -> None:
+    """Draw, by family of wavelets and of all, what a sparse FRAME has learned.
+
+    A line each: where a large |r| is liked, where it is avoided, and C sum_i b_i B_i / s_i, with C
+    the coloured reference's covariance: how far b r, alone, would move its mean, bright or dark
+    (`SparseFrame.parts`).
+    """
+    a, b = (each.cpu() for each in f.parts())
+    families = [f.names[place // f.size**2].split()[0] for place in f.places.tolist()]
+    shown = [each for each in FAMILIES if each in families]
+    groups = [torch.tensor([of == each for of in families]) for each in shown]
+    groups.append(torch.ones(len(families), dtype=torch.bool))
+    pictures = []
+    for rows in groups:
+        liked, avoided = (f.template(a.mul(sign).clamp(min=0) * rows, True) for sign in (1, -1))
+        signed = f.colour.paint(f.colour.paint(f.template(b * rows, False)[None]))[0]
+        pictures += [each / each.abs().max().clamp(min=1e-12) * 2 - 1 for each in (liked, avoided)]
+        pictures.append(signed / signed.abs().max().clamp(min=1e-12))
+    sheet(torch.stack(pictures).numpy(), path, 3, SIDE // 2)

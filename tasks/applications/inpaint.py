@@ -5,14 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ebm.apply.boxes import Box
+from ebm.apply.boxes import Box, make_masks
 from ebm.apply.inpaint import (
     Errors,
     best_errors,
     complete,
     diffusion_fill,
     hole_errors,
-    make_masks,
     nearest_fill,
     spread,
 )

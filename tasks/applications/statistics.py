@@ -5,15 +5,18 @@ import torch
 from torch import Tensor
 
 from ebm.apply.chain import Chain
+from ebm.learn.parts import at_rest
 from ebm.metrics.response_statistics import Respond, apart, histograms, maps, unit
+from ebm.samplers.noise import spawn
 from tasks.applications.cnn_pictures import draw_weights
-from tasks.applications.frame_pictures import draw_potentials, draw_templates
+from tasks.applications.frame_pictures import draw_potentials, draw_selected, draw_templates
 from tasks.applications.job import Job, Outcome, Rows
 from tasks.pictures import sheet
 from tasks.scores import beside, row
 
 REVISION = 1
 
+ONWARD = 3  # key of the seeds of the trajectories whose acceptance is measured
 SHOWN, SIDE = 4, 1000  # pictures of a kind; pixels of a picture's side, about
 PROTOCOL = {
     True: "Response statistics: mean over filters of the total variation between the histograms of "
@@ -47,6 +50,8 @@ def run(job: Job) -> Outcome:
             )
         metrics.append(made[0])
         compared += made[1]
+    if job.settings.acceptance:
+        metrics.append(acceptance(job, samples))
     pictures = draw(job, samples, train, test)
     job.tell(1.0, "statistics")
     return Outcome(PROTOCOL[same], metrics, compared, pictures)
@@ -110,6 +115,25 @@ def objects(
     return made, [beside(metric, "test images", ratio(test))]
 
 
+def acceptance(job: Job, samples: Tensor) -> dict[str, object]:
+    """Return the row of the acceptance of K more trajectories from each sample, (N, C, H, W)."""
+    learner, chain = job.learner, job.learner.settings.chain
+    seeds = spawn(job.seeds(len(samples)), ONWARD)
+    with at_rest(learner.networks):
+        x = samples.to(learner.device)
+        _, record = chain.run(learner.log_density, x, steps=chain.steps, seeds=seeds)
+    return row(
+        "statistics_acceptance",
+        [float(record.acceptance.mean())],
+        floor=0.0,
+        ceiling=1.0,
+        better="higher",
+        samples=len(samples),
+        about=f"Share of proposals of Hamiltonian Monte Carlo that are accepted, of {chain.steps} "
+        "more from each sample; .6 to .95 mixes well, near 1 the steps are too small.",
+    )
+
+
 def draw(job: Job, samples: Tensor, train: Tensor, test: Tensor) -> list[str]:
     """Picture data over samples, a larger synthesis, and what was learned."""
     learner, names = job.learner, ["statistics", "statistics_learned"]
@@ -121,6 +145,8 @@ def draw(job: Job, samples: Tensor, train: Tensor, test: Tensor) -> list[str]:
         draw_weights(learner.f, job.folder / "statistics_learned.png")
     elif learner.f.homogeneous:
         draw_potentials(learner.f, job.folder / "statistics_learned.png")
+    elif hasattr(learner.f, "template"):  # selected wavelets
+        draw_selected(learner.f, job.folder / "statistics_learned.png")
     else:
         draw_templates(learner.f, job.folder / "statistics_learned.png")
     if job.settings.larger is not None:

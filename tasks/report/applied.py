@@ -31,7 +31,8 @@ CAPTIONS = {  # by picture
     "the mode, which is the mode itself.",
     "statistics": "Squares learned from, squares held out, and samples.",
     "statistics_learned": "What was learned: potentials by filter; of weights by position, the "
-    "filters at their places, by scale and in all, what the model likes and what it avoids.",
+    "filters at their places, by scale and in all, what the model likes and what it avoids; of "
+    "selected wavelets the same by family, and where they make the reference brighter or darker.",
     "conditional_chains": "A column a test image, four lines a level, the least noisy on top: "
     "x_{t+1}, and x_t after K, some and many steps from it.",
     "statistics_larger": "A synthesis larger than what was learned from.",

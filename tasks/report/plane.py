@@ -18,9 +18,14 @@ CAPTIONS = {
     "gradient ascent on them adds to f, up to a constant, where the model has mass: red where f "
     "rises and blue where it falls, with data and the chains' ends; its mean at both stands above. "
     "Modes grow where data are and no samples, and shrink where samples are and no data.",
+    "properties": "Properties of molecules: of held-out ones, grey, and of valid samples, a line.",
     "strangest": "The test images that the model finds strangest, the strangest first (split A).",
     "most_normal": "The test images that it finds most normal, the most normal first (split A).",
     "precision_recall": "Precision by recall on split A, a line a seed.",
+    "fans": "Where agents of the held-out part were seen (black) and went (green), the predictions "
+    "(blue), and who was beside them (orange), over all positions of that part (grey); below, by "
+    "the same networks with beliefs of the Gaussian prior, without the energy. From left to right, "
+    "from who went straight to who turned most.",
     "chains": "The chains from their start, at the left, to the samples, at the right.",
 }
 

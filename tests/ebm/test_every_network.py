@@ -15,7 +15,7 @@ from ebm.networks import NetworkSettings
 from ebm.samplers.langevin import slope_of, value_and_grad
 from ebm.settings import Settings
 
-OWN = {"frame"}  # 0 at first and without a last layer: tests/ebm/test_frame.py
+OWN = {"frame", "sparse_frame"}  # 0 at first: tests/ebm/test_frame.py, test_sparse_frame.py
 CLASSES = {
     get_args(kind.model_fields["kind"].annotation)[0]: kind
     for kind in get_args(get_args(NetworkSettings)[0])

@@ -61,6 +61,15 @@ SMALL: dict[str, dict[str, Any]] = {
         "optimiser": ADAM,
         "spectral": False,
     },
+    "latent_belief": {
+        "forecast": {
+            **{"seen": 3, "plan": [1, 2], "unit": 1.0, "turned": True, "code": 3, "latent": 2},
+            **{"widths": [6], "energy": [5], "social": None},
+        },
+        **{"sd_plan": 0.5, "sd_way": 0.5, "reference": 1.0, "chain": CHAIN, "chains": 4},
+        **{"lead": 0.5, "decay": 0.01, "speeds": 1.2, "mirror": 0.5, "reverse": True},
+        **{"optimiser": ADAM, "energy": ADAM},
+    },
     "joint_classifier": {
         "network": {**MLP, "classes": 3},
         "reference": 2.0,
@@ -83,6 +92,18 @@ SMALL: dict[str, dict[str, Any]] = {
         "data_noise": 0.1,
         "decay": 0.01,
         "optimiser": ADAM,
+    },
+    "latent_amortised": {
+        "latent": 3,
+        "prior": {"widths": [4, 3], "chain": CHAIN, "decay": 0.0, "optimiser": ADAM},
+        "decoder": {"kind": "point", "dim": 2, "widths": [4], "sd": 0.3},
+        "posterior": {
+            "start": "encoder",
+            "chain": {**CHAIN, "step_size": 0.01},
+            "encoder": {"network": {**MLP, "classes": 6}, "optimiser": ADAM},
+        },
+        "optimiser": ADAM,
+        "sampler": {"couplings": 2, "width": 4, "optimiser": ADAM},
     },
     "latent_prior": {
         "latent": 3,
@@ -114,7 +135,8 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 IMAGES = {  # what is learned by those that learn no points
-    **{"coarse_to_fine": (1, 8, 8), "multigrid": (1, 4, 4), "recovery": (1, 4, 4)}
+    **{"coarse_to_fine": (1, 8, 8), "multigrid": (1, 4, 4), "recovery": (1, 4, 4)},
+    "latent_belief": (5, 2),  # trajectories
 }
 
 

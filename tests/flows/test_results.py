@@ -159,6 +159,14 @@ def test_metrics_that_the_settings_ask_for_are_expected_by_their_names() -> None
     ]
 
 
+def test_metrics_of_molecules_are_expected_by_their_names() -> None:
+    asked = {"against": "validation", "molecules": {"chemnet": 600}}
+    experiment = {"dataset": "zinc250k", "sample": {"count": 9}, "evaluate": asked}
+    names = results.expected(experiment)
+    assert {"valid_validation", "fcd_600_validation", "nats_inferred_validation"} <= set(names)
+    assert all(name.endswith("_validation") for name in names)
+
+
 def test_masks_that_the_settings_give_are_expected_by_their_names() -> None:
     box = {"name": "mouth", "box": [0.5, 0.25, 0.25, 0.5]}
     asked = {"networks": ["pixels"]}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ebm.apply.boxes import KINDS, Box
-from ebm.apply.inpaint import make_masks
+from ebm.apply.boxes import make_masks
 
 
 def box(*shares: float, name: str = "mouth") -> Box:

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from ebm.apply.boxes import make_masks
 from ebm.apply.inpaint import (
     best_errors,
     complete,
     diffusion_fill,
     hole_errors,
-    make_masks,
     nearest_fill,
     spread,
 )

@@ -1,0 +1,97 @@
+"""Writes results/index.html: every system's figures side by side, and a gallery; one file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from PIL import Image, ImageOps
+
+from tasks.artefacts import read_json, write_text
+from tasks.measured import FILES
+from tasks.paths import Paths
+from tasks.report import figures, pictures
+from tasks.report.page import HERE, environment
+from tasks.settings import Experiment, Params
+
+THUMB = 220  # pixels of a thumbnail's side
+HEAVY = 24_000  # bytes of a thumbnail, about
+FIRST = ("samples", "apply", "evaluate")  # folders looked through for a picture, in this order
+SHOWN = 3  # figures of an experiment that names no goal
+
+
+def render(paths: Paths, params: Params) -> Path:
+    """Write the page from whatever results there are, and return its path."""
+    by_system = sorted(params.experiments.items(), key=lambda item: item[1].systems)
+    found = {n: e for n, e in by_system if read(paths, n, "run.json")}
+    content = {
+        "style": Markup((HERE / "style.css").read_text()),
+        "script": Markup((HERE / "leaderboard.js").read_text()),
+        "rows": [row for n, e in found.items() for row in rows(paths, n, e)],
+        "gallery": [card for n, e in found.items() if (card := thumbnail(paths, n, e))],
+        "absent": [absent(n, e) for n, e in by_system if n not in found],
+        "systems": sorted({s for e in params.experiments.values() for s in e.systems}),
+        "done": sorted({s for e in found.values() for s in e.systems}),
+        "experiments": len(found),
+    }
+    target = paths.root / "results" / "index.html"
+    write_text(target, environment().get_template("leaderboard.html").render(content))
+    return target
+
+
+def read(paths: Paths, name: str, file: str) -> dict[str, Any]:
+    """Return a file of an experiment's results, empty where there is none."""
+    path = paths.results(name) / file
+    return read_json(path) if path.exists() else {}
+
+
+def rows(paths: Paths, name: str, experiment: Experiment) -> list[dict[str, Any]]:
+    """Return the lines of an experiment: the figures with a goal, else its first ones."""
+    run = read(paths, name, "run.json")
+    goals = {metric: goal.model_dump() for metric, goal in experiment.goals.items()}
+    contents = [read(paths, name, file) for file in FILES]
+    every = [row for content in contents for row in figures.table(content, goals)]
+    chosen = [row for row in every if row["metric"] in goals] or every[:SHOWN]
+    facts = {
+        "experiment": name,
+        "systems": experiment.systems,
+        "device": run.get("device"),
+        "minutes": round((run.get("seconds") or 0) / 60, 1),
+        "commit": str(run.get("commit", ""))[:10],
+    }
+    return [{**facts, **row, "met": met(row)} for row in chosen]
+
+
+def met(row: Mapping[str, Any]) -> bool | None:
+    """Tell whether a goal that is a number is met; None where it is words, or there is none.
+
+    >>> met({"goal": 2.0, "value": 1.5, "better": "lower"}), met({"goal": "a picture"})
+    (True, None)
+    """
+    goal = row.get("goal")
+    if not isinstance(goal, int | float) or isinstance(goal, bool):
+        return None
+    ahead = row["value"] <= goal if row["better"] == "lower" else row["value"] >= goal
+    return bool(ahead)
+
+
+def thumbnail(paths: Paths, name: str, experiment: Experiment) -> dict[str, Any] | None:
+    """Return a small picture of an experiment: its finest samples, else another of its pictures."""
+    folders = [paths.results(name) / folder for folder in FIRST]
+    found = [sorted(f.glob("*.png"), key=lambda p: (len(p.stem), p.stem)) for f in folders]
+    files = next((each for each in found if each), None)
+    if files is None:
+        return None
+    with Image.open(files[-1]) as image:
+        small = ImageOps.fit(image.convert("RGB"), (THUMB, THUMB), centering=(0, 0))
+    packed = pictures.packed(np.asarray(small), HEAVY)
+    return {**packed, "experiment": name, "about": experiment.about, "systems": experiment.systems}
+
+
+def absent(name: str, experiment: Experiment) -> dict[str, Any]:
+    """Say why an experiment has no results."""
+    why = "it needs a GPU" if experiment.device == "gpu" else "it has not been run"
+    if experiment.dataset == "folder":
+        why = "it waits for your own pictures"
+    return {"experiment": name, "systems": experiment.systems, "why": why}
