@@ -28,7 +28,7 @@ from tasks.latent_pictures import draw_landscape
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import masked, sheet
-from tasks.scores import beside, row, write_scores
+from tasks.scores import beside, naming, row, write_scores
 from tasks.settings import ApplyInputs
 
 REVISION = 1
@@ -80,15 +80,10 @@ def run(name: str, part: None, inputs: ApplyInputs, paths: Paths, monitor: Monit
             made, rivals = each(work)
             metrics, compared = metrics + made, compared + rivals
             monitor.progress(place, len(parts), each.__name__.replace("_", " "))
-    metrics, compared = (naming(rows, asked.against) for rows in (metrics, compared))
+    told_of = naming(asked.against)
+    metrics, compared = ([told_of(each) for each in rows] for rows in (metrics, compared))
     write_scores(paths.results(name) / "apply.json", name, protocol(learner), metrics, compared)
     monitor.note(pictures=[str(p) for p in sorted((paths.results(name) / "apply").glob("*.png"))])
-
-
-def naming(rows: Rows, held: str) -> Rows:
-    """Return rows whose figures say so in their names where they are not of test images."""
-    suffix = "" if held == "test" else f"_{held}"
-    return [{**row, "metric": row["metric"] + suffix} for row in rows]
 
 
 def protocol(learner: Any) -> str:

@@ -21,7 +21,7 @@ from tasks.device import pick_device
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import sheet
-from tasks.scores import beside, row, write_scores
+from tasks.scores import beside, naming, row, write_scores
 from tasks.settings import ApplyInputs
 
 REVISION = 1
@@ -76,15 +76,10 @@ def run(name: str, part: None, inputs: ApplyInputs, paths: Paths, monitor: Monit
         monitor.progress(place, len(seen), eyes.name)
     with new_folder(paths.results(name) / "apply") as folder:
         picture(folder / "translate.png", states, sets, asked.shown)
-    metrics, compared = (naming(rows, asked.against) for rows in (metrics, compared))
+    told_of = naming(asked.against)
+    metrics, compared = ([told_of(each) for each in rows] for rows in (metrics, compared))
     write_scores(paths.results(name) / "apply.json", name, PROTOCOL, metrics, compared)
     monitor.note(pictures=[str(paths.results(name) / "apply" / "translate.png")])
-
-
-def naming(rows: Rows, held: str) -> Rows:
-    """Return rows whose figures say so in their names where they are not of test images."""
-    suffix = "" if held == "test" else f"_{held}"
-    return [{**row, "metric": row["metric"] + suffix} for row in rows]
 
 
 def gather(

@@ -96,15 +96,16 @@ class LatentPrior:
         """See that the data x: (M, ...) fit; start the persistent chains, hide what is hidden.
 
         Raises:
-            ValueError: they are of another shape, or chains of single items cannot be shared.
+            ValueError: they are of another shape, or several processes are to learn together: the
+                losses are of a decoder's likelihood, which no process shares with the others.
         """
         check_shape(x, self.settings.decoder.shape)
+        if self.share > 1:
+            raise ValueError(
+                f"{self.share} processes are to learn together; latent-space models learn in one: "
+                "set processes to 1"
+            )
         if self.settings.posterior.start == "persistent":
-            if self.share > 1:
-                raise ValueError(
-                    f"posterior.start is 'persistent' and {self.share} processes learn; a process "
-                    "does not know the others' chains: give prior or encoder"
-                )
             self.chains = self.draw(len(x))
         if self.settings.incomplete:
             masks = torch.from_numpy(self.settings.incomplete.masks(len(x), self.size))

@@ -15,8 +15,8 @@ from tasks.report import figures, pictures
 from tasks.report.page import HERE, environment
 from tasks.settings import Experiment, Params
 
-THUMB = 220  # pixels of a thumbnail's side
-HEAVY = 24_000  # bytes of a thumbnail, about
+THUMB = 176  # pixels of a thumbnail's side
+HEAVY = 9_000  # bytes of a thumbnail, about
 FIRST = ("samples", "apply", "evaluate")  # folders looked through for a picture, in this order
 SHOWN = 3  # figures of an experiment that names no goal
 

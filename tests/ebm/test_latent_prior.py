@@ -193,8 +193,8 @@ def test_settings_that_do_not_go_together_are_refused(changes: Any, words: str) 
         settings(**changes)
 
 
-def test_persistent_chains_are_not_shared_among_processes() -> None:
-    learner = made(posterior={"start": "persistent", "chain": CHAIN})
+def test_several_processes_are_refused() -> None:
+    learner = made()
     learner.share = 2
-    with pytest.raises(ValueError, match="2 processes learn; a process does not know"):
+    with pytest.raises(ValueError, match="latent-space models learn in one: set processes to 1"):
         learner.prepare(data()[0])
