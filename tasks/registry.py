@@ -23,7 +23,6 @@ from tasks.measured import checksums, strangers
 from tasks.mlflow_store import Store, check
 from tasks.paths import Paths
 from tasks.refusals import pick
-from tasks.report.run import quietly_read
 
 ALIAS = "champion"
 FILES = ("model.json", "model.pt")  # of a trained model's folder
@@ -54,7 +53,7 @@ def load(name: str, alias: str = ALIAS, root: str | Path = ".", device: str = "c
     known = aliases(store, name)
     if alias not in known:
         raise ValueError(f"{name} has no alias {alias!r}; {hint(alias, known)}")
-    version = next(v for v in found if v.version == known[alias])
+    version = next(v for v in found if str(v.version) == known[alias])
     folder = files_of(store, version)
     if folder is None:
         raise ValueError(
@@ -166,6 +165,8 @@ def registered(store: Store, name: str, digest: str) -> str | None:
 
 def register(store: Store, name: str, folder: Path, digest: str, paths: Paths) -> str:
     """Register a trained model as a new version of its experiment's, and return its number."""
+    from tasks.report.run import quietly_read  # it brings torch, which takes seconds
+
     facts = quietly_read(paths.results(name) / "run.json")
     record = quietly_read(paths.record("train", name, folder.name))
     run = training_run(store, record, digest) or logged(store, name, folder, paths)
@@ -191,6 +192,8 @@ def register(store: Store, name: str, folder: Path, digest: str, paths: Paths) -
 
 def figures(paths: Paths, name: str) -> list[dict[str, Any]]:
     """Return the figures of an experiment's samples."""
+    from tasks.report.run import quietly_read
+
     return list(quietly_read(paths.results(name) / "metrics.json").get("metrics", []))
 
 

@@ -208,7 +208,7 @@ def test_compare_prints_the_tables_and_says_where_the_page_is(folder: Path) -> N
 
 def test_compare_and_promote_say_what_is_wrong_in_one_sentence(folder: Path) -> None:
     for words, said in (
-        (("compare", NAME, f"{NAME}s"), f"did you mean {NAME}?"),
+        (("compare", f"{NAME}s", NAME), f"did you mean {NAME}?"),
         (("compare", NAME, "multigrid-digits"), f"`ebm run {NAME}` makes them"),
         (("compare", NAME, "x", "--out", "page.pdf"), "a file that ends with .html"),
         (("promote", f"{NAME}s"), f"did you mean {NAME}?"),
