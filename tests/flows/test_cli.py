@@ -30,6 +30,10 @@ COMMANDS = (
     "dashboard",
     "adopt",
     "clean",
+    "serve",
+    "status",
+    "stop",
+    "notify",
 )
 
 
