@@ -176,12 +176,19 @@ def dashboard(
 ) -> None:
     """Show MLflow's page and Prefect's on this machine, until Ctrl-C.
 
+    While `ebm serve` runs, Prefect's page is the one that it shows.
+
     Example: [bold]ebm dashboard --port-mlflow 5010[/bold]
     """
     from flows.dashboard import pages, serve
+    from flows.serving import page
     from tasks.paths import Paths
 
-    serve(pages(Path.cwd(), port_mlflow, port_prefect), Paths().work / "pages", typer.echo)
+    shown = page(Paths())
+    if shown:
+        typer.echo(f"Prefect: {shown} (by ebm serve)")
+    asked = pages(Path.cwd(), port_mlflow, None if shown else port_prefect)
+    serve(asked, Paths().work / "pages", typer.echo)
 
 
 @command
@@ -254,4 +261,5 @@ def clean(
 
 
 import flows.cli_on_files  # noqa: E402  its commands stand after these in the help
+import flows.cli_on_schedule  # noqa: E402
 import flows.cli_versions  # noqa: E402, F401  and these last

@@ -9,7 +9,7 @@ import yaml
 from tasks.artefacts import read_json, write_json, write_text
 from tasks.paths import Paths
 
-TOP = ("experiments", "datasets", "references")
+TOP = ("experiments", "datasets", "references", "limits")
 INDENTS = ((4, 2), (2, 0))  # the two ways in which people write lists
 
 
@@ -18,7 +18,7 @@ def parse(changes: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
 
     Args:
         changes: KEY=VALUE, the value as in YAML; a key that does not begin with `experiments.`,
-            `datasets.` or `references.` is relative to the one experiment that is run.
+            `datasets.`, `references.` or `limits.` is relative to the one experiment that is run.
         names: the experiments that are run.
 
     Raises:

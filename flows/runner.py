@@ -7,8 +7,9 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from flows import backup, guard, lockfile, records
+from flows import backup, guard, limits, lockfile, records
 from flows.graph import Stage, open_repo
+from tasks.monitor import clock
 from tasks.paths import Paths
 from tasks.settings import Params
 
@@ -82,6 +83,10 @@ class Hooks(NamedTuple):
     say: Callable[[str], None] = lambda text: None
 
 
+class Passing(RuntimeError):
+    """A stage failed by what may pass: the network, a busy machine, a full memory."""
+
+
 class Runner:
     """Runs stages through DVC, tells of them, and keeps what became of each."""
 
@@ -102,7 +107,7 @@ class Runner:
             self.hooks.start(stage, self.flow_run)
         begun = time.monotonic()
         try:
-            state, reason = self.reproduce(stage, "; ".join(reasons))
+            state, reason = self.attempts(stage, "; ".join(reasons))
         except Exception as error:  # no fault of ours may pass for a stage that was not tried
             state, reason = "Failed", f"{type(error).__name__}: {error}"
         row = Row(address, state, round(time.monotonic() - begun, 2), reason)
@@ -111,16 +116,40 @@ class Runner:
             self.hooks.end(stage, row)
         return row
 
+    def attempts(self, stage: Stage, reason: str) -> tuple[str, str]:
+        """Run a stage, and again after a while where it failed by what may pass."""
+        for count, wait in enumerate(limits.WAITS, 1):
+            try:
+                return self.reproduce(stage, reason)
+            except Passing as fault:
+                with self.telling:
+                    self.hooks.say(
+                        f"{stage.address}: {fault}; tried again in {clock(wait)} "
+                        f"({count} of {len(limits.WAITS)})"
+                    )
+            time.sleep(wait)
+        try:
+            return self.reproduce(stage, reason)
+        except Passing as fault:
+            tried = f" (tried {len(limits.WAITS) + 1} times)" if limits.WAITS else ""
+            return "Failed", f"{fault}{tried}"
+
     def reproduce(self, stage: Stage, reason: str) -> tuple[str, str]:
-        """Let DVC run a stage, its outputs protected; return its state and why."""
+        """Let DVC run a stage, its outputs protected; return its state and why.
+
+        Raises:
+            Passing: it failed by what may pass.
+        """
         paths, saved = self.paths, backup.place(self.paths, stage)
         for old in (paths.live, paths.log):
             old(stage.verb, stage.name, stage.part).unlink(missing_ok=True)
         backup.protect(paths, stage)
         records.keep(paths, stage)
         before = age(records.record(paths, stage))
+        minutes = self.params.limits.of(stage.verb)
         try:
-            done = self.ask_dvc(stage)
+            with limits.limited(paths, stage, minutes) as watch:
+                done = self.ask_dvc(stage)
         except BaseException as error:
             if blocked(error):
                 backup.drop(saved)  # another process writes these outputs: they are its now
@@ -128,7 +157,12 @@ class Runner:
                 backup.restore(paths, saved)
             if not isinstance(error, Exception):
                 raise
-            return "Failed", why(paths, stage, error)
+            if watch.over:
+                return "Failed", watch.reason
+            reason = why(paths, stage, error)
+            if any(limits.may_be_tried_again(str(cause)) for cause in causes(error)):
+                raise Passing(reason) from None
+            return "Failed", reason
         backup.drop(saved)
         forget_checkpoints(paths, stage)
         if not done:
@@ -203,7 +237,7 @@ def why(paths: Paths, stage: Stage, error: BaseException) -> str:
     for cause in causes(error):
         if isinstance(cause, StageCmdFailedError):
             lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-            if str(cause).endswith(("exited with -9", "exited with 137")):
+            if str(cause).endswith(limits.KILLED):
                 return f"it was killed; if nobody did that, the memory was full ({log})"
             return lines[-1] if lines else str(cause)
     deepest = list(causes(error))[-1]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from flows import overrides, results
+from flows import history, overrides, results
 from flows.display import Display
 from flows.experiment import Hooks, Outcome, Row, run_experiments
 from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_run
@@ -69,6 +69,7 @@ def run_tracked(
     behind: dict[str, list[str]] = {}
     with (
         stoppable(),
+        history.kept(paths, asked.names, asked.command) as entry,
         Display(paths) as display,
         Tracker(paths, params, ", ".join(asked.names), asked.command, display.say) as tracker,
     ):
@@ -92,6 +93,7 @@ def run_tracked(
         outcome = run_experiments(
             asked.names, asked.only, asked.force, values, hooks=hooks, paths=paths
         )
+        history.conclude(entry, outcome)
     conclude(paths, outcome, pages, show, say, complain)
     for name, stages in behind.items():
         say(
@@ -120,6 +122,7 @@ def stoppable() -> Iterator[None]:
 
 def end_now() -> None:
     """End this process at once; its stages end with it."""
+    history.note_stopped(Paths())
     print("ebm: stopped; run it again and it goes on where it was", file=sys.stderr, flush=True)
     os._exit(130)
 

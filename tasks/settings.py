@@ -21,6 +21,7 @@ from tasks.apply_settings import ApplySettings
 from tasks.classify_settings import ClassifySettings
 from tasks.evaluate_settings import SLOW, EvaluateSettings, Reference
 from tasks.kinds import IMAGES, AnyEvaluateSettings, items_of, kind_of, own_inputs
+from tasks.limits import Limits
 from tasks.params_file import override, read_yaml
 from tasks.points_settings import PointsSettings, check_quadrature, check_replay, point_shape
 from tasks.refusals import SettingsError, located, pick, sentence, telling
@@ -270,6 +271,7 @@ class Params(Settings):
     datasets: dict[str, Dataset]
     references: dict[str, Reference] = {}
     experiments: dict[str, Experiment]
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def check_names(self) -> "Params":
