@@ -2,8 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 QUIET = {
@@ -33,23 +31,3 @@ def prepare_environment(root: Path = Path(".")) -> None:
     own = str(Path(sys.executable).parent)
     others = [p for p in os.environ.get("PATH", os.defpath).split(os.pathsep) if p != own]
     os.environ["PATH"] = os.pathsep.join([own, *others])
-
-
-@contextmanager
-def variables(changes: Mapping[str, str | None]) -> Iterator[None]:
-    """Set variables of the environment while the block runs; None removes one."""
-    before = {name: os.environ.get(name) for name in changes}
-    try:
-        put(changes)
-        yield
-    finally:
-        put(before)
-
-
-def put(values: Mapping[str, str | None]) -> None:
-    """Set variables; None removes one."""
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
