@@ -280,12 +280,8 @@ class Params(Settings):
         named |= {f"experiments.{name}": each.dataset for name, each in self.experiments.items()}
         named = {f"{key}.dataset": dataset for key, dataset in named.items()}
         for name, each in self.experiments.items():
-            if each.apply and each.apply.reconstruct and each.apply.reconstruct.other:
-                named[f"experiments.{name}.apply.reconstruct.other"] = each.apply.reconstruct.other
-            if each.apply and each.apply.classifier:
-                named[f"experiments.{name}.apply.classifier.other"] = each.apply.classifier.other
-            if each.apply and each.apply.translate:
-                named[f"experiments.{name}.apply.translate.source"] = each.apply.translate.source
+            others = each.apply.datasets() if each.apply else {}
+            named |= {f"experiments.{name}.apply.{key}": other for key, other in others.items()}
             for stage, settings in each.train.items():
                 if settings.source:
                     named[f"experiments.{name}.train.{stage}.source"] = settings.source
