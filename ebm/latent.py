@@ -93,18 +93,23 @@ class Inference(nn.Module):
             x: the items.
             seeds: of the chains and their starts, one each; None climbs without noise: the same z
                 for the same x.
-            steps: None is `sample_steps`.
-            seen: like x, True where it counts; an encoder, which sees all, is then left out.
+            steps: None is `sample_steps`; where those are 0, an encoder's z stays as it is.
+            seen: like x, True where it counts; an encoder, which sees all, is then left out, and
+                the chain has no fewer steps than in learning.
             pace: step size, as a share of that of learning.
         """
         z = self.start(x, seeds, seen)
+        if steps is None:
+            steps = max(self.chain.sample_steps, 0 if seen is None else self.chain.steps)
+        if steps == 0:
+            return z
         changes = {} if seeds is not None else {"temperature": 0.0, "noise": None}
         chain = self.chain.model_copy(update={**changes, "step_size": pace * self.chain.step_size})
         with at_rest(self.f), at_rest(self.decoder):
             z, _ = chain.run(
                 log_joint(self.f, self.decoder, x.detach(), seen),
                 z,
-                steps=self.chain.sample_steps if steps is None else steps,
+                steps=steps,
                 seeds=spawn(range(len(x)) if seeds is None else seeds, CHAIN),
             )
         return z

@@ -34,13 +34,22 @@ class EncoderSettings(Settings):
     optimiser: OptimiserSettings
 
 
+class PosteriorChainSettings(ChainSettings):
+    """The chains that infer z."""
+
+    sample_steps: int = Field(
+        ge=0,
+        description="steps that infer z after learning; 0 leaves z as the encoder has it",
+    )
+
+
 class PosteriorSettings(Settings):
     """The chains that infer z of x."""
 
     start: Literal["prior", "persistent", "encoder"] = Field(
         description="prior: N(0, I); persistent: where the item's last chain ended; encoder: e(x)"
     )
-    chain: ChainSettings = Field(description="sample_steps: to infer z of an image after learning")
+    chain: PosteriorChainSettings
     encoder: EncoderSettings | None = Field(default=None, exclude_if=missing)
 
     @model_validator(mode="after")
@@ -51,6 +60,11 @@ class PosteriorSettings(Settings):
             raise ValueError(
                 f"start is {self.start!r} and encoder is {given}; an encoder is given where start "
                 "is 'encoder', and only there"
+            )
+        if not (self.chain.sample_steps or self.encoder):
+            raise ValueError(
+                "chain.sample_steps is 0 and there is no encoder; give 1 step or more, as z starts "
+                "at 0"
             )
         return self
 

@@ -156,6 +156,16 @@ def test_encoder_learns_where_the_chains_end() -> None:
     assert sum(curve[-20:]) / 20 < 1.5 * float(covariance.diagonal().mean())
 
 
+def test_no_steps_leave_z_as_the_encoder_has_it_but_what_is_hidden_takes_the_chain() -> None:
+    network = {"kind": "mlp", "dim": D, "widths": [16], "scale": 1.0, "classes": 2}
+    posterior = {"start": "encoder", "chain": CHAIN | {"sample_steps": 0}}
+    learner = made(posterior=posterior | {"encoder": {"network": network, "optimiser": ADAM}})
+    x = data(4)[0]
+    assert torch.equal(learner.posterior(x), learner.networks["encoder"](x).detach())
+    seen = torch.ones_like(x, dtype=torch.bool)
+    assert not torch.equal(learner.posterior(x, seen=seen), torch.zeros(4, 2))
+
+
 def test_joint_is_prior_and_likelihood() -> None:
     learner = made(prior=ENERGY)
     x, z = data(4)[0], torch.randn(4, 2)
@@ -185,6 +195,7 @@ def test_hidden_pixels_of_training_images_are_never_looked_at() -> None:
     [
         ({"latent": 0}, "greater than or equal to 1"),
         ({"posterior": {"start": "encoder", "chain": CHAIN}}, "encoder is missing"),
+        ({"posterior": {"start": "prior", "chain": CHAIN | {"sample_steps": 0}}}, "1 step or more"),
         ({"incomplete": {"mask": "half", "hidden": 0.5, "seed": 0}}, "it needs images"),
     ],
 )
