@@ -253,4 +253,5 @@ def clean(
         typer.echo(f"{title} is running, so it was left alone", err=True)
 
 
-import flows.cli_on_files  # noqa: E402, F401  its commands stand after these in the help
+import flows.cli_on_files  # noqa: E402  its commands stand after these in the help
+import flows.cli_versions  # noqa: E402, F401  and these last

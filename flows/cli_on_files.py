@@ -150,17 +150,19 @@ def forecast(
 @command
 def score(
     name: Name,
-    files: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures, folders of them, or text files.")],
     as_json: Json = False,
 ) -> None:
-    """Rank pictures by f(x), the likeliest first, as a trained model sees them.
+    """Rank pictures, rows or molecules by f(x), the likeliest first, as a trained model sees them.
 
     f(x) is log p(x) up to a constant, log Z, which nobody knows: figures of one model can be
     compared, not those of two. What is no picture is named and left out; the status is 1 if
-    nothing could be read.
+    nothing could be read. A model of points takes a csv of its columns, one of molecules a file
+    with a SMILES a line; a wrong line is named, and nothing is ranked.
 
     Examples: [bold]ebm score multigrid-digits pictures/[/bold];
-    [bold]ebm score multigrid-digits a.png b.jpg --json[/bold]
+    [bold]ebm score multigrid-digits a.png b.jpg --json[/bold];
+    [bold]ebm score molecules-moses mine.smi[/bold]
     """
     from flows.on_files import Asked, ranking, ranking_json, ranking_lines
 

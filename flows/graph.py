@@ -78,7 +78,10 @@ def open_repo(paths: Paths, params: Path | None = None) -> Iterator[Any]:
 
 
 def all_stages(repo: Any) -> dict[str, Stage]:
-    """Return every stage of dvc.yaml by address, each after those it stands on."""
+    """Return every stage of dvc.yaml by address, each after those it stands on.
+
+    What `dvc add` keeps, pictures.dvc, is no stage: it has no command, so nothing of it can run.
+    """
     import networkx
 
     graph = repo.index.graph
@@ -86,21 +89,21 @@ def all_stages(repo: Any) -> dict[str, Stage]:
     order = networkx.lexicographical_topological_sort(
         graph.reverse(copy=True), key=lambda stage: line[stage.addressing]
     )
-    return {s.addressing: describe(s, graph.successors(s)) for s in order}
+    return {s.addressing: describe(s, graph.successors(s)) for s in order if s.cmd}
 
 
 def describe(stage: Any, upstream: Iterable[Any]) -> Stage:
     """Return one of DVC's stages as ours."""
     from dvc.dependency import ParamsDependency
 
-    command = str(getattr(stage, "cmd", None) or "")
+    command = str(stage.cmd)
     verb, name, part = [*command.split()[3:6], "", "", ""][:3]
     return Stage(
         address=stage.addressing,
         verb=verb,
         name=name,
         part=part or None,
-        upstream=tuple(sorted(up.addressing for up in upstream)),
+        upstream=tuple(sorted(up.addressing for up in upstream if up.cmd)),
         deps=tuple(d.def_path for d in stage.deps if not isinstance(d, ParamsDependency)),
         outs=tuple(o.def_path for o in stage.outs),
         cmd=command,

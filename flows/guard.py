@@ -100,6 +100,8 @@ def dependencies(
             continue
         makers = [s.address for s in every.values() for out in s.outs if shares(dep, out)]
         hint = f"run {makers[0]} first" if makers else "put it there"
+        if (paths.root / f"{dep}.dvc").is_file():
+            hint = f"`dvc checkout {dep}.dvc` or `dvc pull {dep}.dvc` brings it"
         raise ValueError(f"{stage.address} reads {dep}, which is missing; {hint}")
 
 

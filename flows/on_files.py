@@ -120,7 +120,7 @@ def ranking(asked: Asked, files: Sequence[Path]) -> "Ranking":
     from tasks import on_files
 
     given = [on_files.File(str(each), asked.here / each) for each in files]
-    return on_files.score(on_files.open_model(asked.name, paths), given)
+    return on_files.rank(asked.name, given, paths)
 
 
 def ranking_lines(name: str, found: "Ranking") -> Iterator[str]:

@@ -254,7 +254,8 @@ def likelihoods(work: Work) -> tuple[Rows, Rows]:
         samples=len(x),
         about=f"log p(x) in nats, mean over held-out images, +- {half:.3g} (95 %, over images), by "
         f"{asked.draws} draws about the mode, of which {float(found.share.median()):.0%} count; "
-        f"log Z of the prior {float(found.log_z.value):.3f} +- {float(found.log_z.error):.3f}.",
+        f"log Z of the prior {float(found.log_z.value):.3f} +- {float(found.log_z.error):.3f}, "
+        f"by draws worth {float(found.log_z.chains):.0f}.",
     )
     return [metric], [beside("latent_log_likelihood", "principal components", by_pca(work, x))]
 

@@ -1,8 +1,9 @@
-"""A trained model on files: draw pictures, fill in or translate one, rank pictures by f(x).
+"""A trained model on files: draw pictures, fill in or translate one, rank by f(x).
 
 The project is only read, so that a flow at work is not disturbed.
 """
 
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -246,7 +247,7 @@ def difference(fills: np.ndarray) -> np.ndarray:
 
 
 def score(model: Model, given: Sequence[File]) -> Ranking:
-    """Return files, and those in folders, by f(x); what cannot be read is left out and named."""
+    """Return pictures, and those in folders, by f(x); what cannot be read is left out and named."""
     files = {file.name: file.path for each in given for file in inside(each)}
     scores: list[tuple[str, float]] = []
     left_out: dict[str, str] = {}
@@ -266,6 +267,24 @@ def score(model: Model, given: Sequence[File]) -> Ranking:
     notes = [f"{reshaped} of them are of another size; of each, the model sees {form(model)}."]
     best_first = sorted(scores, key=lambda row: -row[1])
     return Ranking(best_first, left_out, notes if reshaped else [])
+
+
+def rank(name: str, given: Sequence[File], paths: Paths) -> Ranking:
+    """Return what files hold by f(x), as an experiment's model sees it: pictures, or lines of text.
+
+    Raises:
+        ValueError: texts and pictures are mixed, a line is wrong, or the model takes the other.
+    """
+    from tasks import score_lines
+
+    model = open_model(name, paths)
+    texts = [file for file in given if score_lines.is_text(file.path)]
+    if not texts:
+        return score(model, given)
+    if len(texts) < len(given):
+        raise ValueError("give pictures, or text files of rows or SMILES, not both at once")
+    found = [score_lines.score_lines(model, *file[::-1], name, paths) for file in texts]
+    return Ranking(sorted(itertools.chain(*found), key=lambda row: -row[1]), {}, [])
 
 
 def inside(given: File) -> Iterator[File]:

@@ -190,6 +190,19 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
+    def check_classify(self) -> "Experiment":
+        """The features can be tuned where that is asked for."""
+        if (
+            self.classify
+            and self.classify.fine_tune
+            and (why := refusal(self.learner, "fine_tune"))
+        ):
+            raise ValueError(
+                f"classify.fine_tune is given, and the learner {self.learner} {why}; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def check_apply(self) -> "Experiment":
         """The learner can do every application that is asked for, at its size of images."""
         if self.apply is None:

@@ -98,7 +98,11 @@ def has_chain(name: str) -> bool:
 
 
 def refusal(name: str, application: str) -> str | None:
-    """Say why the learner of this name cannot do an application, None where it can."""
+    """Say why the learner of this name cannot do an application, None where it can.
+
+    Args:
+        application: a name of `apply`, or fine_tune, of `classify`.
+    """
     kind = learner_class(name)
     if application == "inpaint":
         return None if inpaints(name) else "cannot inpaint: its `sample` takes no `fixed`"
@@ -108,6 +112,9 @@ def refusal(name: str, application: str) -> str | None:
             if hasattr(kind, "posterior")
             else "has no latent z: it has no `posterior`, which latent needs"
         )
+    if application == "fine_tune":
+        found = hasattr(kind, "posterior")
+        return "infers its features by chains, which have no gradient to tune by" if found else None
     if application == "conditional_chains":
         return None if hasattr(kind, "recover") else "has no `recover` for conditional_chains"
     if application == "interpolate" and hasattr(kind, "run"):

@@ -2,8 +2,9 @@
 
     p(x) = integral of p(x | z) p(z) dz = E_q [ p(x | z) p(z) / q(z) ]
     q(z) = N(z; m, H^-1),    m the posterior's mode, H = - d^2/dz^2 log p(z | x) at m   (Laplace)
-    log Z = log E_{N(0, I)} exp f(z),    the prior's
+    log Z = log E_r [ exp f(z) N(z; 0, I) / r(z) ],    r = mean over s of N(0, s^2 I): the prior's
 
+A learned prior may lie far from N(0, I), whose own draws would then miss it: hence the scales s.
 q is wider than the posterior by WIDER, so that weights stay bounded where it is nearly Gaussian.
 How many of the draws count, the effective share, says whether the estimate can be trusted.
 
@@ -20,8 +21,9 @@ from torch.func import hessian, vmap
 from ebm.latent import log_joint
 from ebm.samplers.ais import LogZ, log_normal, log_z
 
-REVISION = 1
+REVISION = 3
 
+SCALES = (1.0, 2.0, 4.0, 8.0)  # s, sd of the normals that log Z is drawn by
 WIDER = 1.3  # q's standard deviation over that of the Laplace approximation
 FLOOR = 1.0  # least curvature of q: that of the prior's Gaussian
 
@@ -41,10 +43,12 @@ class Likelihood(NamedTuple):
 
 
 def prior_log_z(learner: Any, draws: int, generator: torch.Generator) -> LogZ:
-    """Return log Z of the prior, the log of the mean of exp f over N(0, I)."""
-    z = torch.empty(draws, learner.settings.latent).normal_(generator=generator)
+    """Return log Z of the prior, by draws of normals of every scale."""
+    d, sd = learner.settings.latent, torch.tensor(SCALES).repeat(-(-draws // len(SCALES)))[:draws]
+    z = torch.empty(draws, d).normal_(generator=generator) * sd[:, None]
+    log_r = torch.stack([log_normal(z, s) for s in SCALES]).logsumexp(0) - math.log(len(SCALES))
     with torch.no_grad():
-        return log_z(learner.f(z).double())
+        return log_z((learner.f(z) + log_normal(z) - log_r).double())
 
 
 def likelihood(learner: Any, x: Tensor, *, steps: int, draws: int, seed: int) -> Likelihood:

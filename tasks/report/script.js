@@ -135,6 +135,7 @@ function chart(figure, panel, steps, events) {
 
   const colour = (series) => `var(--grid${series.colour % 6})`;
   const dashes = (series) => (series.dashed ? { "stroke-dasharray": "5 4" } : {});
+  const value = (series, k) => (k > (series.last ?? k) ? "ended" : say(series.values[k]));
 
   function draw() {
     const width = Math.max(130, plot.clientWidth), height = 170;
@@ -192,7 +193,7 @@ function chart(figure, panel, steps, events) {
     rest();
   }
   function words(k) {
-    return panel.series.map((series) => `${series.name || panel.title} ${say(series.values[k])}`).join(", ");
+    return panel.series.map((series) => `${series.name || panel.title} ${value(series, k)}`).join(", ");
   }
   function read(k) {
     at = k;
@@ -213,7 +214,7 @@ function chart(figure, panel, steps, events) {
     legend.replaceChildren(place, ...panel.series.map((series) => {
       const item = document.createElement("span"), key = element("svg", { viewBox: "0 0 22 8", "aria-hidden": "true" });
       key.append(element("line", { x1: 0, x2: 22, y1: 4, y2: 4, "stroke-width": 2.5, style: `stroke:${colour(series)}`, ...dashes(series) }));
-      item.append(key, `${series.name} ${say(series.values[k])}`.trim());
+      item.append(key, `${series.name} ${value(series, k)}`.trim());
       return item;
     }));
   }

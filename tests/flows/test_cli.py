@@ -30,6 +30,8 @@ COMMANDS = (
     "dashboard",
     "adopt",
     "clean",
+    "compare",
+    "promote",
 )
 
 
@@ -176,6 +178,47 @@ def test_clean_of_an_unknown_name_is_one_sentence_and_a_status(folder: Path) -> 
     assert result.stderr.count("\n") == 1
     assert f"did you mean {NAME}?" in result.stderr
     assert "nothing to remove" in call("clean", "digits").stdout
+
+
+# Versions
+
+
+def measured(folder: Path, name: str, value: float) -> None:
+    """Leave a figure of an experiment."""
+    place = folder / "results" / name
+    place.mkdir(parents=True)
+    row = {"metric": "m", "value": value, "spread": 0.1, "better": "lower"}
+    (place / "metrics.json").write_text(json.dumps({"metrics": [row]}))
+
+
+def test_compare_prints_the_tables_and_says_where_the_page_is(folder: Path) -> None:
+    measured(folder, NAME, 1.5), measured(folder, "multigrid-digits", 1.0)
+    result = call("compare", NAME, "multigrid-digits")
+    assert result.exit_code == 0, result.stderr
+    page = folder / "results" / "compare" / f"{NAME}--multigrid-digits.html"
+    assert result.stdout.endswith(f"Curves and pictures: {page}\n") and page.is_file()
+    assert "Settings that differ" in result.stdout and "1.5 ± 0.1" in result.stdout
+    words = ["compare", NAME, "multigrid-digits", "--out", "mine.html"]
+    told = json.loads(call(*words, "--json").stdout)
+    assert told["page"] == str(folder / "mine.html")
+    assert told["metrics"][0]["difference"] == -0.5 and told["metrics"][0]["word"] == "better"
+    assert "mine.html is there already; give --force" in call(*words).stderr
+    assert call(*words, "--force").exit_code == 0
+
+
+def test_compare_and_promote_say_what_is_wrong_in_one_sentence(folder: Path) -> None:
+    for words, said in (
+        (("compare", f"{NAME}s", NAME), f"did you mean {NAME}?"),
+        (("compare", NAME, "multigrid-digits"), f"`ebm run {NAME}` makes them"),
+        (("compare", NAME, "x", "--out", "page.pdf"), "a file that ends with .html"),
+        (("promote", f"{NAME}s"), f"did you mean {NAME}?"),
+        (("promote", NAME), f"not trained yet; `ebm run {NAME}`"),
+        (("promote", NAME, "--alias", "v1"), "--alias is 'v1'"),
+    ):
+        result = call(*words)
+        assert result.exit_code == 1 and result.stdout == ""
+        assert result.stderr.count("\n") == 1 and said in result.stderr
+    assert not (folder / "results").exists() and not (folder / "mlflow.db").exists()
 
 
 # A trained model on files

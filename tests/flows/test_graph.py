@@ -35,6 +35,15 @@ def test_the_graph_is_that_of_dvc(pipeline: Path) -> None:
     assert all(order.index(up) < order.index(s.address) for s in ours.values() for up in s.upstream)
 
 
+def test_what_dvc_add_keeps_is_no_stage(pipeline: Path) -> None:
+    mark = "d41d8cd98f00b204e9800998ecf8427e.dir"
+    Path("pictures.dvc").write_text(f"outs:\n- md5: {mark}\n  path: pictures\n")
+    with open_repo(Paths()) as repo:
+        every = all_stages(repo)
+    assert "pictures.dvc" not in every and every["prepare@folder"].upstream == ()
+    assert "prepare@folder" in {s.address for s in stages_of(every, ["multigrid-folder"])}
+
+
 def test_an_experiment_has_its_stages_and_what_they_stand_on_and_no_other(pipeline: Path) -> None:
     with open_repo(Paths()) as repo:
         every = all_stages(repo)

@@ -155,6 +155,10 @@ def test_a_missing_file_is_named_with_the_stage_that_makes_it(paths: Paths) -> N
         guard.dependencies(paths, reader, [reader], every)
     with pytest.raises(ValueError, match="put it there"):
         guard.dependencies(paths, reader, [reader], {})
+    (paths.root / "data" / "x").mkdir(parents=True, exist_ok=True)
+    (paths.root / "data" / "x" / "train.npz.dvc").touch()
+    with pytest.raises(ValueError, match=r"`dvc pull data/x/train\.npz\.dvc` brings it"):
+        guard.dependencies(paths, reader, [reader], {})
 
 
 @pytest.mark.parametrize("content", [b"foreign", None])

@@ -115,3 +115,12 @@ def test_stage_may_have_a_seed_of_its_own() -> None:
     stages = params.experiments["anomaly-mnist-4"].train
     assert [stage.seed for stage in stages.values()] == [0, 1, 2, 3, 4]
     assert params.experiments["multigrid-digits"].train["grid-8"].seed is None
+
+
+def test_what_chains_infer_cannot_be_fine_tuned() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    classify = params["experiments"]["multigrid-mnist"]["classify"]
+    assert classify["fine_tune"]
+    params["experiments"]["latent-mnist"]["classify"] = classify
+    with pytest.raises(SettingsError, match="classify.fine_tune is given, and the learner latent"):
+        validate(params)
