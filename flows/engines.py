@@ -43,7 +43,7 @@ def task_runner(engine: str, workers: int) -> Any:
         from prefect.task_runners import ThreadPoolTaskRunner
 
         return ThreadPoolTaskRunner(max_workers=workers)
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its ending sounds like an error
     if address := cluster():
