@@ -6,6 +6,7 @@ made for the run. All workers see the project's folder under the same name.
 """
 
 import importlib.util
+import logging
 from typing import Any
 
 from ebm.names import hint
@@ -44,6 +45,7 @@ def task_runner(engine: str, workers: int) -> Any:
         return ThreadPoolTaskRunner(max_workers=workers)
     from prefect_dask import DaskTaskRunner
 
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its ending sounds like an error
     if address := cluster():
         return DaskTaskRunner(address=address)
     local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}

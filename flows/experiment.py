@@ -145,7 +145,7 @@ def carry_out(
             if interrupted(error):
                 raise KeyboardInterrupt from None
             raise RuntimeError(f"Prefect could not run the flow: {error}") from error
-    if state.is_crashed():
+    if state.is_crashed() or not run.whole:
         raise RuntimeError(f"Prefect could not run the flow: {state.message}")
     return run.flow_run, run.table()
 

@@ -35,6 +35,10 @@ class Run:
         self.ended: SimpleQueue[str] = SimpleQueue()
         self.flow_run: str | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Prefect sends the flow with each task to a cluster's worker, which needs nothing of it."""
+        return {}
+
     @property
     def title(self) -> str:
         """The flow run's name."""
@@ -121,6 +125,11 @@ class Run:
             work.params.resolve() if work.params else None,
             self.room.gpus_of(address) if address in self.room.taken else None,
         )
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is known of every stage what became of it."""
+        return len(self.rows) == len(self.stages)
 
     def table(self) -> list[Row]:
         """Return a row for every stage."""
