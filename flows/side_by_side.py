@@ -36,7 +36,7 @@ class Run:
         self.flow_run: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Prefect sends the flow with each task to a cluster's worker, which needs nothing of it."""
+        """Prefect sends the flow with each task to a worker, which needs nothing of it."""
         return {}
 
     @property
