@@ -23,6 +23,7 @@ from ebm.names import hint
 from tasks.artefacts import write_json
 from tasks.monitor import Monitor
 from tasks.paths import Paths
+from tasks.refusals import SettingsError, named
 from tasks.scratch import Scratch, die_with_parent, fingerprint
 
 STAGES = ("fetch", "prepare", "reference", "train", "sample", "evaluate", "classify", "apply")
@@ -39,6 +40,12 @@ def main(arguments: list[str]) -> int:
         return 2
     if not name or (stage == "train") != bool(part):
         print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        for word in filter(None, (name, part)):
+            named(word)  # the log's file is, too
+    except SettingsError as error:
+        print(error, file=sys.stderr)
         return 2
     die_with_parent()
     if os.environ.get("EBM_FLOW"):
