@@ -282,12 +282,14 @@ def read_about(path: Path) -> dict[str, Any]:
         ValueError: it is no JSON, of another format, or incomplete.
     """
     try:
-        about = json.loads(path.read_text())
-    except ValueError as error:
+        about = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}); train the model again") from None
     found = about.get("format") if isinstance(about, dict) else None
     if found != FORMAT or not {"learner", "stages"} <= set(about):
         raise ValueError(f"{path} is of format {found} or incomplete; this reads format {FORMAT}")
+    if not isinstance(about["learner"], str) or not isinstance(about["stages"], list):
+        raise ValueError(f"{path} names its learner or its stages wrongly; train the model again")
     if not about["stages"]:
         raise ValueError(f"{path} names no stage; train the model again")
     return about
@@ -300,11 +302,11 @@ def build(name: str, stages: Sequence[Any], weights: dict[str, Any], device: str
         learner = kind(kind.Settings.model_validate(settings), below=learner, device=device)
         try:
             learner.networks.load_state_dict(weights[str(index)])
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, RuntimeError) as error:
             raise ValueError(misfit(error, learner.networks, weights, index)) from error
         # What a learner holds still while it learns may be trained by those who use the model.
         learner.networks.requires_grad_(True)
-    surplus = sorted(set(weights) - {str(index) for index in range(len(stages))} - {"chains"})
+    surplus = sorted({*map(str, weights)} - {*map(str, range(len(stages))), "chains"})
     if surplus:
         raise ValueError(
             f"model.pt does not fit model.json, so they are of two models: it has weights for "

@@ -80,6 +80,9 @@ def choose(params: Params, name: str, source: Path, part: str | None) -> str:
 
 def check_files(source: Path) -> None:
     """See that the folder is a whole trained model's."""
+    links = [file for file in FILES if (source / file).is_symlink()]
+    if links:
+        raise ValueError(f"{source}/{links[0]} is a link; bring home the file itself")
     missing = [file for file in FILES if not (source / file).is_file()]
     if missing:
         raise ValueError(

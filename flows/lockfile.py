@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from tasks import plain_yaml
 from tasks.artefacts import write_text
 from tasks.paths import Paths
 
@@ -16,8 +17,8 @@ def parse(text: str) -> Entries | None:
     if not text.endswith("\n"):
         return None
     try:
-        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
+        content = plain_yaml.parse(text)
+    except plain_yaml.Refused:
         return None
     stages = content.get("stages") if isinstance(content, dict) and "schema" in content else None
     if not isinstance(stages, dict):

@@ -4,8 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
+from tasks import plain_yaml
 from tasks.artefacts import read_json, write_json, write_text
 from tasks.paths import Paths
 
@@ -49,9 +48,9 @@ def parse(changes: Sequence[str], names: Sequence[str], every: bool = False) -> 
 def value(text: str, change: str) -> Any:
     """Read a value as YAML 1.2 does: 1e-3 is a number, which YAML 1.1 takes for text."""
     try:
-        read = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ValueError(f"the value of --set {change!r} is not YAML; quote it") from None
+        read = plain_yaml.parse(text)
+    except plain_yaml.Refused as error:
+        raise ValueError(f"the value of --set {change!r} {error}; quote it") from None
     if isinstance(read, str) and not text.strip().startswith(("'", '"')):
         try:
             return float(read)

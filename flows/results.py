@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from rich.table import Table
 
 from ebm.names import hint
 from tasks.measured import FILES, attack_names, checksums, strangers
 from tasks.paths import Paths
+from tasks.plain_yaml import parse
 from tasks.regimes import regime
 
 if TYPE_CHECKING:
@@ -47,9 +47,10 @@ def experiments(paths: Paths) -> dict[str, Any]:
         ValueError: the file is missing or no YAML, or holds no experiments.
     """
     try:
-        content = yaml.load(paths.params.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        found: dict[str, Any] = dict(content["experiments"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        found: dict[str, Any] = parse(paths.params.read_text("utf-8"))["experiments"]
+        if not all(isinstance(each, dict) for each in found.values()):
+            raise TypeError("an experiment holds keys")
+    except (OSError, AttributeError, KeyError, TypeError, ValueError):
         from tasks.settings import read
 
         read(paths.params)  # says what is wrong, and where

@@ -24,6 +24,7 @@ from tasks.artefacts import write_json
 from tasks.monitor import Monitor
 from tasks.passing import PASSING, passes
 from tasks.paths import Paths
+from tasks.refusals import SettingsError, named
 from tasks.scratch import Scratch, die_with_parent, fingerprint
 
 STAGES = ("fetch", "prepare", "reference", "train", "sample", "evaluate", "classify", "apply")
@@ -40,6 +41,12 @@ def main(arguments: list[str]) -> int:
         return 2
     if not name or (stage == "train") != bool(part):
         print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        for word in filter(None, (name, part)):
+            named(word)  # the log's file is, too
+    except SettingsError as error:
+        print(error, file=sys.stderr)
         return 2
     die_with_parent()
     if os.environ.get("EBM_FLOW"):

@@ -54,9 +54,11 @@ def read_json(path: Path) -> Any:
         ValueError: the file is no JSON.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON (line {error.lineno}: {error.msg})") from None
+    except (ValueError, RecursionError) as error:  # no text, a number of a mile, a nest without end
+        raise ValueError(f"{path} is not JSON ({error})") from None
 
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:
@@ -79,10 +81,13 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with np.load(path, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
+            found = {name: content[name] for name in content.files}
+            strange = next((k for k, v in found.items() if not isinstance(v, np.ndarray)), None)
+            if strange is not None:  # numpy gives other files of an archive as they are
+                raise ValueError(f"{strange} is no array")
+            return found
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run its stage again") from None
     except Exception as error:  # zipfile, zlib, numpy and OSError each have their own
-        raise ValueError(
-            f"{path} cannot be read as arrays ({error}); run its stage again"
-        ) from None
+        why = " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read as arrays ({why}); run its stage again") from None

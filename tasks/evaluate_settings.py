@@ -1,11 +1,10 @@
 """The settings of `evaluate` and `reference`: feature networks, and the metrics made with them."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ebm.settings import Settings, missing
+from ebm.settings import Settings, inside_project, missing
 
 SLOW = ("inception", "efficientnet")  # networks whose features of real images are a reference
 CLASSIFIER = ("feature_epochs", "feature_width", "feature_batch", "feature_rate")
@@ -102,6 +101,4 @@ class Reference(Settings):
     @classmethod
     def inside(cls, weights: str) -> str:
         """Keep the path inside the project."""
-        if Path(weights).is_absolute() or ".." in Path(weights).parts:
-            raise ValueError("must be a path inside the project")
-        return weights
+        return inside_project(weights)

@@ -8,10 +8,11 @@ from typing import Any
 import yaml
 
 from ebm.names import nearest
+from tasks.plain_yaml import Refused, parse
 from tasks.refusals import SettingsError
 
 
-class Twice(ValueError):
+class Twice(Refused):
     """A key that stands twice: one sentence with both lines."""
 
 
@@ -39,18 +40,21 @@ class Once(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the raw content of params.yaml."""
+    """Return the raw content of params.yaml.
+
+    Raises:
+        SettingsError: it is missing, no text, no YAML, or holds more than data.
+    """
     try:
-        content = yaml.load(path.read_text(), Loader=Once)
+        content = parse(path.read_text("utf-8"), Once)
     except FileNotFoundError:
         raise SettingsError(f"{path} is missing; run this in the project's folder") from None
     except Twice as error:
         raise SettingsError(f"{path.name}, {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", "unreadable")
-        raise SettingsError(f"{path.name} is not YAML{line}: {problem}") from None
+    except Refused as error:
+        raise SettingsError(f"{path.name} {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path.name} is no text; it must be YAML in UTF-8") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{path.name} holds {type(content).__name__}; it must hold keys")
     return content
@@ -64,7 +68,7 @@ def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         place: Any = content
         for index, name in enumerate([*path, last]):
             step: str | int = name
-            if isinstance(place, list) and name.isdigit() and int(name) < len(place):
+            if isinstance(place, list) and name in map(str, range(len(place))):
                 step = int(name)
             elif not isinstance(place, dict) or step not in place:
                 there = list(place) if isinstance(place, dict) else []

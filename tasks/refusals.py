@@ -1,17 +1,38 @@
 """Wrong settings, said in one sentence: the key, the value found and what would be right."""
 
+import re
 from collections.abc import Mapping
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ebm.names import hint, nearest
 
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+LONGEST = 100  # characters of a name: a file system takes 255, and the stage's name is added
+
 
 class SettingsError(ValueError):
     """A wrong setting: one sentence with its key, the value found and what would be right."""
+
+
+def named(name: str) -> str:
+    """Return a name that a folder may bear: none that leads elsewhere, above all.
+
+    Raises:
+        SettingsError: it is other than letters, digits, - and _.
+    """
+    if len(name) > LONGEST or not WORD.fullmatch(name):
+        raise SettingsError(
+            f"the name {name[:LONGEST]!r} must be of letters, digits, - and _, at most {LONGEST}, "
+            "as a folder is named after it"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(named)]  # of data sets, experiments and their stages
 
 
 def pick(table: Mapping[str, Any], name: str, what: str) -> Any:
@@ -35,6 +56,8 @@ def telling(error: ValidationError) -> ErrorDetails:
 def sentence(error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] = ()) -> str:
     """Say one validation error as key, value found and what would be right."""
     location = tuple(str(step) for step in error["loc"])
+    if location[-1:] == ("[key]",):  # what is wrong is the name itself
+        location = location[:-2]
     key = ".".join((*path, *location))
     found = error.get("input")
     if error["type"] == "extra_forbidden":

@@ -94,8 +94,10 @@ def table(path: Path, name: str, columns: int) -> tuple[list[int], np.ndarray]:
             raise ValueError(
                 f"{name}, line {number} has {len(values)} numbers; the model's rows have {columns}"
             )
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name}, line {number} has a value that is not finite: {line}")
+        if not (np.abs(values) <= np.finfo(np.float32).max).all():
+            raise ValueError(
+                f"{name}, line {number} has a value that is not finite, or too large: {line[:200]}"
+            )
         lines.append(number)
         rows.append(values)
     if not rows:

@@ -16,7 +16,7 @@ from ebm.fit import FitSettings
 from ebm.learn import learner_class, refusal
 from ebm.names import hint
 from ebm.processes import check_division
-from ebm.settings import Settings, missing
+from ebm.settings import Settings, inside_project, missing
 from tasks.apply_settings import ApplySettings
 from tasks.classify_settings import ClassifySettings
 from tasks.evaluate_settings import SLOW, EvaluateSettings, Reference
@@ -24,7 +24,7 @@ from tasks.kinds import IMAGES, AnyEvaluateSettings, items_of, kind_of, own_inpu
 from tasks.limits import Limits
 from tasks.params_file import override, read_yaml
 from tasks.points_settings import PointsSettings, check_quadrature, check_replay, point_shape
-from tasks.refusals import SettingsError, located, pick, sentence, telling
+from tasks.refusals import Name, SettingsError, located, pick, sentence, telling
 from tasks.trajectories_settings import TrajectoriesSettings, check_models
 
 
@@ -66,9 +66,7 @@ class Dataset(Settings):
     @classmethod
     def inside(cls, raw: str) -> str:
         """Keep the path inside the project."""
-        if Path(raw).is_absolute() or ".." in Path(raw).parts:
-            raise ValueError("must be a path inside the project")
-        return raw
+        return inside_project(raw)
 
 
 def options_of(source: str, raw: Any) -> Settings | None:
@@ -155,7 +153,7 @@ class Experiment(Settings):
     device: Literal["cpu", "gpu"]
     threads: int = Field(ge=1, le=256, description="threads of torch; the bits depend on it")
     seed: int = Field(ge=0)
-    train: dict[str, TrainSettings] = Field(min_length=1)
+    train: dict[Name, TrainSettings] = Field(min_length=1)
     sample: SampleSettings
     evaluate: AnyEvaluateSettings
     classify: ClassifySettings | None = None
@@ -268,9 +266,9 @@ def typed(stage: Any, name: str, kind: type[Settings]) -> Any:
 class Params(Settings):
     """The whole of params.yaml."""
 
-    datasets: dict[str, Dataset]
-    references: dict[str, Reference] = {}
-    experiments: dict[str, Experiment]
+    datasets: dict[Name, Dataset]
+    references: dict[Name, Reference] = {}
+    experiments: dict[Name, Experiment]
     limits: Limits = Limits()
 
     @model_validator(mode="after")

@@ -101,7 +101,7 @@ def decoded(stream: bytes, row: int, size: int) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(stream), formats=["JPEG"]) as image:
             pixels = np.asarray(image.convert("RGB")).astype(np.float32)
-    except OSError as error:
+    except Exception as error:  # Pillow's own for what is damaged, or far too large
         raise ValueError(f"face {row} of {NAME} cannot be read as a picture ({error})") from None
     if pixels.shape != (SIDE, SIDE, 3):
         shape = f"{pixels.shape[1]}x{pixels.shape[0]}"

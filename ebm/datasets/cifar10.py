@@ -82,7 +82,7 @@ def sheets(raw: Path, part: str, count: int) -> Iterator[np.ndarray]:
                 pixels = np.asarray(image.convert("RGB"))
         except FileNotFoundError:
             raise ValueError(f"{path} is missing; run the stage fetch@cifar10 again") from None
-        except OSError as error:
+        except Exception as error:  # Pillow's own for what is damaged, or far too large
             raise ValueError(f"{path} cannot be read as a picture ({error})") from None
         if pixels.shape != (SHEET * SIDE, SIDE, 3):
             raise ValueError(

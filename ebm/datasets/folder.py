@@ -36,9 +36,10 @@ def load(raw: Path, options: Options, tell: Tell = silent) -> Loaded:
     """Return every picture below a folder that can be read, in the order of the names.
 
     Where the pictures lie in folders within it, the first of these is the label. Left out, and
-    named in the notes with the reason, are files that are no whole picture, and those whose image
-    is the same as an earlier one: a copy must not be both learned and held out. Files and folders
-    whose names begin with a dot do not count.
+    named in the notes with the reason, are files that are no whole picture, those whose image is
+    the same as an earlier one: a copy must not be both learned and held out; and links that lead
+    out of the folder: what is in a report came from there alone. Files and folders whose names
+    begin with a dot do not count.
 
     Raises:
         ValueError: it is no folder, or has fewer than `least` such pictures.
@@ -53,6 +54,9 @@ def load(raw: Path, options: Options, tell: Tell = silent) -> Loaded:
     read: list[Read] = []
     for number, (name, path) in enumerate(files.items(), 1):
         tell(number, len(files))
+        if not path.resolve().is_relative_to(raw.resolve()):
+            left_out[name] = "it is a link that leads out of the folder; copy the picture there"
+            continue
         try:
             found = read_whole(path, options.size, options.channels)
         except (ValueError, OSError) as error:

@@ -15,6 +15,7 @@ Source: Preuer, Renz, Unterthiner, Hochreiter and Klambauer, arXiv 1803.09518.
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,29 @@ REVISION = 1
 FEATURES = 512
 BATCH = 256  # molecules at a time: memory, and how often progress is told
 LONGEST = 349  # symbols that ChemNet sees of a SMILES
+WEIGHTS = "ChemNet_v0.13_pretrained.pt"
 
 
 @cache
 def network() -> Any:
-    """Return ChemNet without its last layer, as fcd_torch loads it from its own file."""
-    from fcd_torch import FCD
+    """Return ChemNet without its last layer, from the file inside fcd_torch, read as data.
 
-    return FCD(device="cpu", n_jobs=1).model
+    The package itself would read it as torch does by default, which a variable of the environment
+    turns into running what is in it.
+
+    Raises:
+        ValueError: the file is damaged, or holds more than data.
+    """
+    import fcd_torch
+    import torch
+    from fcd_torch.utils import load_imported_model
+
+    path = Path(fcd_torch.__file__).with_name(WEIGHTS)
+    try:
+        layers = torch.load(path, map_location="cpu", weights_only=True)
+        return load_imported_model(layers).eval()
+    except Exception as error:  # torch, pickle, zipfile and the package each have their own
+        raise ValueError(f"{path} holds more than data, or is damaged") from error
 
 
 def activations(smiles: Sequence[str], tell: Tell = silent) -> np.ndarray:

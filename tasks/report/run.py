@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import yaml
-
 from tasks import lineage
 from tasks.artefacts import read_json
 from tasks.measured import checksums, strangers
 from tasks.paths import Paths, label
+from tasks.plain_yaml import parse
 from tasks.settings import Experiment, Params, inputs
 
 LATER = ("sample", "evaluate", "classify", "apply")
@@ -128,9 +127,9 @@ def dvc_hashes(params: Params, name: str, paths: Paths) -> dict[str, Any]:
     """Return DVC's md5s of the experiment's stages, by DVC's name of the stage."""
     commands = {stage.command for stage in stages(params, name)}
     try:
-        content = yaml.safe_load((paths.root / "dvc.lock").read_text())
+        content = parse((paths.root / "dvc.lock").read_text("utf-8"))
         locked = content["stages"].items()
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}  # cut off in the middle of a write, or nothing was run through DVC yet
     return {
         address: {

@@ -14,13 +14,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from ebm.names import hint
 from tasks import lineage
 from tasks.measured import FILES, checksums, strangers
 from tasks.mlflow_store import flatten
 from tasks.paths import Paths
+from tasks.plain_yaml import Refused, parse
 from tasks.report.curves import read_curves
 from tasks.report.run import quietly_read
 
@@ -170,12 +169,22 @@ def extract(root: Path, commit: str, wanted: Iterable[str], folder: Path) -> Non
     if done.returncode:
         raise ValueError(f"git cannot read {commit[:10]}: {done.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        try:
+            archive.extractall(folder, filter="data")  # refuses what would lie outside
+        except tarfile.FilterError as error:
+            raise ValueError(f"{commit[:10]} is not read: {error}") from None
 
 
 def fast_yaml(path: Path) -> Any:
-    """Return the content of a file that the pipeline or git vouches for."""
-    return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    """Return the content of a file of YAML.
+
+    Raises:
+        ValueError: it is no text, no YAML, or holds more than data.
+    """
+    try:
+        return parse(path.read_text("utf-8"))
+    except Refused as error:
+        raise ValueError(f"{path.name} {error}") from None
 
 
 def declared_settings(content: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -255,5 +264,5 @@ def from_cache(name: str, parts: Iterable[str], lock: Path, root: Path) -> dict[
                     if "curves.csv" in marks:
                         found[wanted[out["path"]]] = Path(place(marks["curves.csv"]))
             return found
-    except (OSError, DvcException, yaml.YAMLError, ValueError, LookupError, TypeError):
+    except (OSError, DvcException, ValueError, LookupError, TypeError):
         return {}  # no dvc.lock there, no DVC here, or one that a kill has cut

@@ -329,7 +329,10 @@ def test_reference_is_given_as_it_is_written() -> None:
     [
         ({"dataset": "faecs"}, "references.a.dataset is 'faecs'; did you mean faces"),
         ({"sha256": "7ff4"}, "references.a.sha256 is '7ff4'"),
-        ({"weights": "../own.pt"}, "references.a.weights: must be a path inside the project"),
+        (
+            {"weights": "../own.pt"},
+            "references.a.weights: is '../own.pt'; it must be a path inside the project",
+        ),
     ],
 )
 def test_wrong_references_are_refused_with_their_key(changes: dict, words: str) -> None:
