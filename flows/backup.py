@@ -57,13 +57,21 @@ def recover(paths: Paths) -> list[str]:
     """
     restored = []
     for target in sorted((paths.work / "backup").glob("*")):
-        note = read_json(target / NOTE) if not target.name.startswith(".") else None
-        if note and not all((paths.root / out).exists() for out in note["present"]):
-            restore(paths, target)
+        if mend(paths, target):
             restored.append(target.name)
         else:
             drop(target)
     return restored
+
+
+def mend(paths: Paths, target: Path) -> bool:
+    """Put back what a killed run of one stage left without outputs; tell whether it had to be."""
+    if target.name.startswith(".") or not target.exists():
+        return False
+    if all((paths.root / out).exists() for out in read_json(target / NOTE)["present"]):
+        return False
+    restore(paths, target)
+    return True
 
 
 def drop(target: Path) -> None:

@@ -97,6 +97,44 @@ def run(
 
 
 @command
+def suite(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            help="Experiments, or what they share: a system (S10), a data set (mnist), a learner, "
+            "a kind (points, molecules), or one of all, cpu, gpu, fast."
+        ),
+    ],
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stages at once, at the most; as many as the cores allow."),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Where stages run: threads, or dask.")] = "threads",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE, for all of them; may be repeated."),
+    ] = None,
+) -> None:
+    """Run many experiments as one; one that fails stops none of the others.
+
+    What they share is done once. At the end a table says what became of each, and the leaderboard
+    is written.
+
+    Example: [bold]ebm suite S18 multigrid-digits --workers 2[/bold]
+    """
+    from flows.environment import prepare_environment
+    from tasks.paths import Paths
+
+    prepare_environment()
+    from flows.suite import Asked, run_suite
+
+    asked = Asked(words, workers, engine, tuple(changes or ()))
+    complain = functools.partial(typer.echo, err=True)
+    if not run_suite(Paths(), asked, show_table, typer.echo, complain):
+        raise typer.Exit(1)
+
+
+@command
 def keep() -> None:
     """Write the changes of the last `ebm run --set ...` into params.yaml, its comments kept.
 
@@ -176,12 +214,19 @@ def dashboard(
 ) -> None:
     """Show MLflow's page and Prefect's on this machine, until Ctrl-C.
 
+    While `ebm serve` runs, Prefect's page is the one that it shows.
+
     Example: [bold]ebm dashboard --port-mlflow 5010[/bold]
     """
     from flows.dashboard import pages, serve
+    from flows.serving import page
     from tasks.paths import Paths
 
-    serve(pages(Path.cwd(), port_mlflow, port_prefect), Paths().work / "pages", typer.echo)
+    shown = page(Paths())
+    if shown:
+        typer.echo(f"Prefect: {shown} (by ebm serve)")
+    asked = pages(Path.cwd(), port_mlflow, None if shown else port_prefect)
+    serve(asked, Paths().work / "pages", typer.echo)
 
 
 @command
@@ -254,4 +299,5 @@ def clean(
 
 
 import flows.cli_on_files  # noqa: E402  its commands stand after these in the help
+import flows.cli_on_schedule  # noqa: E402
 import flows.cli_versions  # noqa: E402, F401  and these last

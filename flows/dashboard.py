@@ -27,8 +27,13 @@ class Page(NamedTuple):
     address: str
 
 
-def pages(root: Path, mlflow: int, prefect: int) -> list[Page]:
-    """Return the two pages of a project.
+def pages(root: Path, mlflow: int, prefect: int | None) -> list[Page]:
+    """Return the pages of a project: MLflow's, and Prefect's unless it is shown already.
+
+    Args:
+        root: the project's folder.
+        mlflow: the port of MLflow's page.
+        prefect: the port of Prefect's, None where `ebm serve` shows it.
 
     Raises:
         ValueError: a port is in use, or both are the same.
@@ -36,6 +41,8 @@ def pages(root: Path, mlflow: int, prefect: int) -> list[Page]:
     if mlflow == prefect:
         raise ValueError(f"both pages are given port {mlflow}; give them different ones")
     check_port(mlflow, "--port-mlflow")
+    if prefect is None:
+        return [mlflow_page(root.resolve(), mlflow)]
     check_port(prefect, "--port-prefect")
     return [mlflow_page(root.resolve(), mlflow), prefect_page(root.resolve(), prefect)]
 
@@ -102,12 +109,12 @@ def serve(shown: Sequence[Page], logs: Path, say: Callable[[str], None] = print)
         for page in shown:
             wait_until_open(page, running, logs)
             say(f"{page.title}: {page.address}")
-        say("Ctrl-C ends both.")
+        say("Ctrl-C ends both." if len(shown) > 1 else "Ctrl-C ends it.")
         while True:
             look(running, logs)
             time.sleep(0.5)
     except KeyboardInterrupt:
-        say("Ending both pages.")
+        say("Ending both pages." if len(shown) > 1 else "Ending the page.")
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave one behind
         end(running.values())

@@ -12,7 +12,6 @@ and the cheap stages whose pictures git keeps run again. `ebm keep` writes .work
 overrides last used, into params.yaml; nothing has to run again then.
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,12 +22,13 @@ from typing import Any
 
 import yaml
 
-from flows import guard, lockfile, overrides
-from flows.environment import prepare_environment, variables
-from flows.graph import DATA, Stage, all_stages, open_repo, stages_of, status, would_run
+from flows import engines, guard, lockfile, overrides
+from flows.environment import prepare_environment
+from flows.graph import all_stages, open_repo, stages_of, status, would_run
 from flows.hold import hold, repair
-from flows.runner import Hooks, Outcome, Row, Runner, Work, interrupted
+from flows.runner import Hooks, Manner, Order, Outcome, Row, Work, carry, interrupted, silent
 from flows.server import server
+from flows.side_by_side import Run
 from tasks import settings
 from tasks.artefacts import write_text
 from tasks.params_file import override, read_yaml
@@ -36,7 +36,7 @@ from tasks.paths import Paths
 from tasks.refusals import pick
 from tasks.settings import Params
 
-__all__ = ["Hooks", "Outcome", "Row", "Work", "run_experiments"]
+__all__ = ["Hooks", "Manner", "Outcome", "Row", "Work", "run_experiments"]
 
 
 def run_experiments(
@@ -44,8 +44,10 @@ def run_experiments(
     only: str | None = None,
     force: bool = False,
     changes: Mapping[str, Any] | None = None,
+    *,
     hooks: Hooks | None = None,
     paths: Paths | None = None,
+    manner: Manner | None = None,
 ) -> Outcome:
     """Run what experiments need and is not up to date; the current folder is the project's.
 
@@ -57,26 +59,30 @@ def run_experiments(
         force: run what is up to date too, and from the start.
         changes: settings of this run by dotted key; params.yaml is not touched.
         hooks: who is told.
+        manner: how the stages are run.
 
     Raises:
         ValueError: a wrong setting, name or file; nothing was begun.
         Busy: another process is at work here.
     """
     paths, hooks, begun = paths or Paths(), hooks or Hooks(), time.monotonic()
+    manner = manner or Manner()
+    engines.check(manner.engine)
     prepare_environment(paths.root)
     params = settings.read(paths.params, changes)
     for name in names:
         pick(params.experiments, name, "experiment")
-    with hold(paths, names) as cut_off, settings_file(paths, changes) as file:
+    holder = [manner.title] if manner.title else names
+    with hold(paths, holder) as cut_off, settings_file(paths, changes) as file:
         for text in repair(paths, cut_off):
             hooks.say(text)
-        work = plan(paths, params, names, only, force, file)
+        work = plan(paths, params, names, only, force, file=file, manner=manner)
         hooks.plan(work)
         if work.reasons:
-            flow_run, rows = carry_out(Runner(paths, params, work, hooks))
+            flow_run, rows = carry_out(paths, params, work, hooks)
         else:
             flow_run, rows = None, [Row(s.address, "UpToDate", 0.0, "") for s in work.stages]
-        outcome = Outcome(list(names), rows, time.monotonic() - begun, flow_run)
+        outcome = Outcome(list(names), rows, time.monotonic() - begun, flow_run, work.needs)
         hooks.after(outcome)
     return outcome
 
@@ -100,9 +106,11 @@ def plan(
     names: Sequence[str],
     only: str | None,
     force: bool,
+    *,
     file: Path | None,
+    manner: Manner,
 ) -> Work:
-    """Ask DVC what changed, and check what is to be tried."""
+    """Ask DVC what changed, once for all, and check what is to be tried."""
     with open_repo(paths, file) as repo:
         every = all_stages(repo)
         asked = stages_of(every, names, only)
@@ -110,79 +118,62 @@ def plan(
     if not reasons:
         lockfile.keep(paths)
     tried = [s for s in asked if s.address in reasons]
-    guard.check(paths, params, every, tried, force)
-    threads = max((threads_of(params, s) for s in tried), default=1)
-    return Work(list(names), asked, reasons, threads, force, file)
+    refused: dict[str, str] = {}
+    if manner.go_on:
+        refused = guard.refusals(paths, params, every, tried, force)
+    else:
+        guard.check(paths, params, every, tried, force)
+    here = {s.address for s in asked}
+    needs = {n: [s.address for s in stages_of(every, [n]) if s.address in here] for n in names}
+    return Work(list(names), asked, reasons, force, file, needs, refused, manner)
 
 
-def threads_of(params: Params, stage: Stage) -> int:
-    """Return the threads that a stage computes with."""
-    experiment = params.experiments.get(stage.name)
-    return experiment.threads if experiment and stage.verb not in DATA else 1
-
-
-def carry_out(runner: Runner) -> tuple[str | None, list[Row]]:
+def carry_out(
+    paths: Paths, params: Params, work: Work, hooks: Hooks
+) -> tuple[str | None, list[Row]]:
     """Run the stages as tasks of a Prefect flow; return its id and what became of each stage.
 
     Raises:
         RuntimeError: Prefect broke; what had run stands.
         KeyboardInterrupt: a person ended it; the stages that ran are as before.
     """
-    work = runner.work
-    told = {
-        "EBM_FLOW": "1",
-        "EBM_FORCE": "1" if work.force else None,
-        "EBM_PARAMS": str(work.params.resolve()) if work.params else None,
-    }
-    with variables(told), server(runner.paths):
+    run = Run(paths, params, work, hooks)
+    with server(paths):
         try:
-            state = flow_of(runner)(work.names, work.force, return_state=True)
+            state = flow_of(run)(work.names, work.force, return_state=True)
         except Exception as error:
             if interrupted(error):
                 raise KeyboardInterrupt from None
             raise RuntimeError(f"Prefect could not run the flow: {error}") from error
-    if state.is_crashed():
+    if state.is_crashed() or not run.whole:
         raise RuntimeError(f"Prefect could not run the flow: {state.message}")
-    return runner.flow_run, runner.table()
+    return run.flow_run, run.table()
 
 
-def flow_of(runner: Runner) -> Any:
+def flow_of(run: Run) -> Any:
     """Return the Prefect flow of the work: a task a stage, each after those it stands on."""
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
     from prefect.runtime import flow_run
     from prefect.states import Completed, Failed
-    from prefect.task_runners import ThreadPoolTaskRunner
 
-    work = runner.work
-    side_by_side: Any = ThreadPoolTaskRunner(max_workers=workers(work.threads))
+    work = run.work
+    runner = engines.task_runner(work.manner.engine, run.workers)
+    say = run.hooks.say if work.manner.engine == "threads" else silent
 
-    @task(name="stage", cache_policy=NO_CACHE, task_run_name="{address}")
-    def run(address: str) -> Any:
-        row = runner.run(address)
+    @task(name="stage", cache_policy=NO_CACHE, task_run_name="{order.address}")
+    def stage(order: Order) -> Any:
+        row = carry(order, say)
         kind = Failed if row.state == "Failed" else Completed
-        return kind(name=row.state, message=row.reason or row.address)
+        return kind(name=row.state, message=row.reason or row.address, data=row)
 
-    submit: Any = run.submit
-
-    @flow(name="experiments", flow_run_name="-".join(work.names), task_runner=side_by_side)
+    @flow(name="experiments", flow_run_name=run.title, task_runner=runner)
     def experiments(names: list[str], force: bool) -> Any:
-        runner.flow_run = str(flow_run.id)
+        run.flow_run = str(flow_run.id)
         if current_thread() is main_thread():  # Prefect would wait for the trainer to end by itself
             signal(SIGTERM, SIG_DFL)
-        futures: dict[str, Any] = {}
-        for stage in work.stages:
-            over = [futures[up] for up in stage.upstream if up in futures]
-            futures[stage.address] = submit(stage.address, wait_for=over)
-        for future in futures.values():
-            future.wait()
-        failed = [row.address for row in runner.rows.values() if row.state == "Failed"]
+        run.all(stage.submit)
+        failed = [row.address for row in run.rows.values() if row.state == "Failed"]
         return Failed(message=", ".join(failed)) if failed else Completed()
 
     return experiments
-
-
-def workers(threads: int) -> int:
-    """Return how many stages fit side by side on this machine's cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // threads)

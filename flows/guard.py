@@ -39,15 +39,51 @@ def check(
         return
     disk(paths)
     for stage in work:
-        if stage.verb == "fetch":
-            source(stage)
-        if stage.verb == "prepare":
-            splits(paths, params, stage)
-        dependencies(paths, stage, work, every)
-        device(params, stage)
-        idle(paths, stage)
-        if not force:
-            checkpoint(paths, params, stage)
+        check_stage(paths, params, every, stage, work, force)
+
+
+def refusals(
+    paths: Paths, params: Params, every: Mapping[str, Stage], work: Sequence[Stage], force: bool
+) -> dict[str, str]:
+    """Return why each stage that cannot end well is refused, by address; as `check` otherwise.
+
+    Raises:
+        ValueError: nothing at all can be run.
+    """
+    if work:
+        disk(paths)
+    found: dict[str, str] = {}
+    for stage in work:
+        try:
+            check_stage(paths, params, every, stage, work, force)
+        except (ValueError, Busy) as error:
+            found[stage.address] = str(error)
+    return found
+
+
+def check_stage(
+    paths: Paths,
+    params: Params,
+    every: Mapping[str, Stage],
+    stage: Stage,
+    work: Sequence[Stage],
+    force: bool,
+) -> None:
+    """Refuse a stage that cannot end well.
+
+    Raises:
+        ValueError: and why, in one sentence.
+        Busy: a living process runs it.
+    """
+    if stage.verb == "fetch":
+        source(stage)
+    if stage.verb == "prepare":
+        splits(paths, params, stage)
+    dependencies(paths, stage, work, every)
+    device(params, stage)
+    idle(paths, stage)
+    if not force:
+        checkpoint(paths, params, stage)
 
 
 def disk(paths: Paths) -> None:

@@ -3,13 +3,55 @@
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 from flows import backup, lockfile
 from tasks.paths import Paths
 from tasks.scratch import Busy
+
+
+class Work(NamedTuple):
+    """A run that is at work in the project: its process, experiments, and beginning (1970)."""
+
+    pid: int
+    names: list[str]
+    since: float
+
+
+def at_work(paths: Paths) -> Work | None:
+    """Return the run that holds the project, None where nothing does."""
+    lock = paths.work / "flow.lock"
+    pid = holder(lock)
+    if pid is None:
+        return None
+    names = re.search(r"\((.*), since", lock.read_text())
+    return Work(pid, names[1].split(", ") if names else [], lock.stat().st_mtime)
+
+
+def holder(lock: Path) -> int | None:
+    """Return the living process that a lock file names, if it has that very file open.
+
+    A process that came later by the same id has not. The lock itself is not tried, since a trial
+    would be in the way of one who takes it.
+    """
+    try:
+        named = re.match(r"process (\d+)", lock.read_text())
+        pid, wanted = int(named[1] if named else 0), lock.stat()
+        for handle in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                found = handle.stat()
+            except OSError:  # closed since, or no file
+                continue
+            if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return pid
+    except OSError:
+        return None
+    return None
 
 
 @contextmanager

@@ -9,17 +9,18 @@ import yaml
 from tasks.artefacts import read_json, write_json, write_text
 from tasks.paths import Paths
 
-TOP = ("experiments", "datasets", "references")
+TOP = ("experiments", "datasets", "references", "limits")
 INDENTS = ((4, 2), (2, 0))  # the two ways in which people write lists
 
 
-def parse(changes: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+def parse(changes: Sequence[str], names: Sequence[str], every: bool = False) -> dict[str, Any]:
     """Return new values by full key.
 
     Args:
         changes: KEY=VALUE, the value as in YAML; a key that does not begin with `experiments.`,
-            `datasets.` or `references.` is relative to the one experiment that is run.
+            `datasets.`, `references.` or `limits.` is relative to the one experiment that is run.
         names: the experiments that are run.
+        every: a relative key is of each of them.
 
     Raises:
         ValueError: no "=", or a relative key beside several experiments.
@@ -33,14 +34,15 @@ def parse(changes: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
         key = key.strip()
         if not equals or not key:
             raise ValueError(f"--set {change!r} is not KEY=VALUE, as in seed=3")
+        keys = [key]
         if key.split(".")[0] not in TOP:
-            if len(names) != 1:
+            if len(names) != 1 and not every:
                 raise ValueError(
                     f"--set {key} is relative, and {len(names)} experiments are run; "
                     f"write experiments.NAME.{key}"
                 )
-            key = f"experiments.{names[0]}.{key}"
-        found[key] = value(text, change)
+            keys = [f"experiments.{name}.{key}" for name in names]
+        found |= {each: value(text, change) for each in keys}
     return found
 
 

@@ -1,16 +1,19 @@
-"""Runs one stage after another through DVC, and keeps what became of each."""
+"""Runs a stage through DVC, in this process or in a worker's, and says what became of it."""
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple
 
-from flows import backup, guard, lockfile, records
+from flows import backup, guard, limits, lockfile, records
 from flows.graph import Stage, open_repo
+from tasks import settings
+from tasks.monitor import clock
 from tasks.paths import Paths
-from tasks.settings import Params
+from tasks.scratch import Busy
+
+ENGINES = ("threads", "dask")
 
 
 class Row(NamedTuple):
@@ -31,17 +34,49 @@ class Row(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a run: a row a stage, and Prefect's id of the flow run, if there was one."""
+    """What became of a run.
+
+    Attributes:
+        names: the experiments asked for.
+        rows: what became of each stage.
+        seconds: how long all took.
+        flow_run: Prefect's id of the flow run, if there was one.
+        needs: the stages that an experiment needs, by its name; all where it is not there.
+    """
 
     names: list[str]
     rows: list[Row]
     seconds: float
     flow_run: str | None
+    needs: Mapping[str, Sequence[str]] = {}
 
     @property
     def ok(self) -> bool:
         """Whether every stage stands."""
         return all(row.state not in ("Failed", "Stopped") for row in self.rows)
+
+    def of(self, name: str) -> "Outcome":
+        """Return what became of the stages that one experiment needs."""
+        wanted = self.needs.get(name)
+        rows = [row for row in self.rows if wanted is None or row.address in wanted]
+        return self._replace(names=[name], rows=rows)
+
+
+class Manner(NamedTuple):
+    """How stages are run.
+
+    Attributes:
+        title: of the flow run; the names of the experiments if None.
+        go_on: what cannot be run is left, with its reason, and all else runs; otherwise nothing
+            is begun.
+        workers: stages at once, at the most; None is as many as the cores allow.
+        engine: one of ENGINES.
+    """
+
+    title: str | None = None
+    go_on: bool = False
+    workers: int | None = None
+    engine: str = "threads"
 
 
 class Work(NamedTuple):
@@ -51,17 +86,21 @@ class Work(NamedTuple):
         names: the experiments asked for.
         stages: the stages asked for, each after those it stands on.
         reasons: of those to be tried, why, by address.
-        threads: of the hungriest stage to be tried.
         force: run what is up to date too, and from the start.
         params: the file read in place of params.yaml, if any.
+        needs: the stages that each experiment needs.
+        refused: of those that cannot be run, why; what follows them is stopped.
+        manner: how they are run.
     """
 
     names: list[str]
     stages: list[Stage]
     reasons: dict[str, list[str]]
-    threads: int
     force: bool
     params: Path | None
+    needs: dict[str, list[str]]
+    refused: dict[str, str]
+    manner: Manner
 
 
 class Hooks(NamedTuple):
@@ -82,78 +121,141 @@ class Hooks(NamedTuple):
     say: Callable[[str], None] = lambda text: None
 
 
-class Runner:
-    """Runs stages through DVC, tells of them, and keeps what became of each."""
+class Passing(RuntimeError):
+    """A stage failed by what may pass: the network, a busy machine, a full memory."""
 
-    def __init__(self, paths: Paths, params: Params, work: Work, hooks: Hooks) -> None:
-        self.paths, self.params, self.work, self.hooks = paths, params, work, hooks
-        self.stages = {stage.address: stage for stage in work.stages}
-        self.rows: dict[str, Row] = {}
-        self.flow_run: str | None = None
-        self.telling = Lock()
 
-    def run(self, address: str) -> Row:
-        """Run a stage if it is to be tried."""
-        stage, reasons = self.stages[address], self.work.reasons.get(address)
-        if reasons is None:
-            self.rows[address] = Row(address, "UpToDate", 0.0, "")
-            return self.rows[address]
-        with self.telling:
-            self.hooks.start(stage, self.flow_run)
-        begun = time.monotonic()
+class Order(NamedTuple):
+    """A stage to be run, and all that has to be known of it; it can be sent to another process.
+
+    Attributes:
+        root: the project's folder, absolute.
+        stage: the stage.
+        reasons: why it is run; None where it is up to date.
+        refused: why it cannot be run.
+        force: run it from the start.
+        params: the file read in place of params.yaml, if any.
+        gpus: the GPUs that it may see, as CUDA_VISIBLE_DEVICES names them; None is all.
+    """
+
+    root: Path
+    stage: Stage
+    reasons: list[str] | None
+    refused: str | None = None
+    force: bool = False
+    params: Path | None = None
+    gpus: str | None = None
+
+    @property
+    def address(self) -> str:
+        """DVC's name of the stage."""
+        return self.stage.address
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the stage's process is told."""
+        told = {
+            "EBM_FLOW": "1",
+            "EBM_FORCE": "1" if self.force else "",
+            "EBM_PARAMS": str(self.params) if self.params else "",
+        }
+        return {**told, "CUDA_VISIBLE_DEVICES": self.gpus} if self.gpus else told
+
+
+def silent(text: str) -> None:
+    """Say nothing: the worker of a cluster has nobody who listens."""
+
+
+def carry(order: Order, say: Callable[[str], None] = silent) -> Row:
+    """Run a stage if it is to be tried."""
+    if order.refused:
+        return Row(order.address, "Failed", 0.0, order.refused)
+    if order.reasons is None:
+        return Row(order.address, "UpToDate", 0.0, "")
+    begun = time.monotonic()
+    try:
+        state, reason = attempts(order, say)
+    except Exception as error:  # no fault of ours may pass for a stage that was not tried
+        state, reason = "Failed", f"{type(error).__name__}: {error}"
+    return Row(order.address, state, round(time.monotonic() - begun, 2), reason)
+
+
+def attempts(order: Order, say: Callable[[str], None]) -> tuple[str, str]:
+    """Run a stage, and again after a while where it failed by what may pass."""
+    for count, wait in enumerate(limits.WAITS, 1):
         try:
-            state, reason = self.reproduce(stage, "; ".join(reasons))
-        except Exception as error:  # no fault of ours may pass for a stage that was not tried
-            state, reason = "Failed", f"{type(error).__name__}: {error}"
-        row = Row(address, state, round(time.monotonic() - begun, 2), reason)
-        self.rows[address] = row
-        with self.telling:
-            self.hooks.end(stage, row)
-        return row
+            return reproduce(order)
+        except Passing as fault:
+            say(
+                f"{order.address}: {fault}; tried again in {clock(wait)} "
+                f"({count} of {len(limits.WAITS)})"
+            )
+        time.sleep(wait)
+    try:
+        return reproduce(order)
+    except Passing as fault:
+        tried = f" (tried {len(limits.WAITS) + 1} times)" if limits.WAITS else ""
+        return "Failed", f"{fault}{tried}"
 
-    def reproduce(self, stage: Stage, reason: str) -> tuple[str, str]:
-        """Let DVC run a stage, its outputs protected; return its state and why."""
-        paths, saved = self.paths, backup.place(self.paths, stage)
-        for old in (paths.live, paths.log):
-            old(stage.verb, stage.name, stage.part).unlink(missing_ok=True)
-        backup.protect(paths, stage)
-        records.keep(paths, stage)
-        before = age(records.record(paths, stage))
-        try:
-            done = self.ask_dvc(stage)
-        except BaseException as error:
-            if blocked(error):
-                backup.drop(saved)  # another process writes these outputs: they are its now
-            else:
-                backup.restore(paths, saved)
-            if not isinstance(error, Exception):
-                raise
-            return "Failed", why(paths, stage, error)
-        backup.drop(saved)
-        forget_checkpoints(paths, stage)
-        if not done:
-            return "UpToDate", ""
-        if age(records.record(paths, stage)) != before:
-            return "Ran", reason
-        records.follow(paths, stage, guard.mark(paths, self.params, stage))
-        return "Restored", reason
 
-    def ask_dvc(self, stage: Stage) -> bool:
-        """Reproduce one stage, and keep a copy of dvc.lock; tell whether DVC had to do anything."""
-        with open_repo(self.paths, self.work.params) as repo:
-            done = repo.reproduce(targets=[stage.address], single_item=True, force=self.work.force)
-            with repo.lock:
-                lockfile.keep(self.paths)
-        return bool(done)
+def reproduce(order: Order) -> tuple[str, str]:
+    """Let DVC run a stage, its outputs protected; return its state and why.
 
-    def table(self) -> list[Row]:
-        """Return a row for every stage; those without one were stopped by a failure above."""
-        failed = [row.address for row in self.rows.values() if row.state == "Failed"]
-        stopped = f"{', '.join(failed)} failed"
-        return [
-            self.rows.get(address) or Row(address, "Stopped", 0.0, stopped)
-            for address in self.stages
-        ]
+    Raises:
+        Passing: it failed by what may pass.
+    """
+    paths, stage = Paths(order.root), order.stage
+    try:
+        guard.idle(paths, stage)
+    except Busy as error:
+        return "Failed", str(error)
+    saved = backup.place(paths, stage)
+    for old in (paths.live, paths.log):
+        old(stage.verb, stage.name, stage.part).unlink(missing_ok=True)
+    backup.mend(paths, saved)  # of a worker that was killed at it
+    backup.protect(paths, stage)
+    records.keep(paths, stage)
+    before = age(records.record(paths, stage))
+    read = settings.read(order.params or paths.params)
+    try:
+        with limits.limited(paths, stage, read.limits.of(stage.verb)) as watch:
+            done = ask_dvc(paths, order)
+    except BaseException as error:
+        if blocked(error):
+            backup.drop(saved)  # another process writes these outputs: they are its now
+        else:
+            backup.restore(paths, saved)
+        if not isinstance(error, Exception):
+            raise
+        if watch.over:
+            return "Failed", watch.reason
+        reason = why(paths, stage, error)
+        if any(limits.may_be_tried_again(str(cause)) for cause in causes(error)):
+            raise Passing(reason) from None
+        return "Failed", reason
+    backup.drop(saved)
+    forget_checkpoints(paths, stage)
+    if not done:
+        return "UpToDate", ""
+    reason = "; ".join(order.reasons or [])
+    if age(records.record(paths, stage)) != before:
+        return "Ran", reason
+    records.follow(paths, stage, guard.mark(paths, read, stage))
+    return "Restored", reason
+
+
+def ask_dvc(paths: Paths, order: Order) -> bool:
+    """Reproduce one stage, and keep a copy of dvc.lock; tell whether DVC had to do anything."""
+    with open_repo(paths, order.params) as repo:
+        done = repo.reproduce(
+            targets=[order.address],
+            single_item=True,
+            force=order.force,
+            run_env=order.environment,
+        )
+        with repo.lock:
+            lockfile.keep(paths)
+    return bool(done)
 
 
 def age(path: Path) -> tuple[int, int] | None:
@@ -203,7 +305,7 @@ def why(paths: Paths, stage: Stage, error: BaseException) -> str:
     for cause in causes(error):
         if isinstance(cause, StageCmdFailedError):
             lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-            if str(cause).endswith(("exited with -9", "exited with 137")):
+            if str(cause).endswith(limits.KILLED):
                 return f"it was killed; if nobody did that, the memory was full ({log})"
             return lines[-1] if lines else str(cause)
     deepest = list(causes(error))[-1]

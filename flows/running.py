@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from flows import overrides, results
+from flows import history, overrides, results
 from flows.display import Display
-from flows.experiment import Hooks, Outcome, Row, run_experiments
+from flows.experiment import Hooks, Manner, Outcome, Row, run_experiments
 from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_run
 from tasks import settings
 from tasks.monitor import clock
@@ -28,19 +28,38 @@ GRACE = 5.0  # seconds that Prefect has to end after Ctrl-C, which ends its serv
 
 
 class Request(NamedTuple):
-    """What was asked for on the command line."""
+    """What was asked for on the command line; `typed` is the command where it is not `ebm run`."""
 
     names: list[str]
     only: str | None = None
     changes: tuple[str, ...] = ()
     force: bool = False
+    typed: str = ""
 
     @property
     def command(self) -> str:
         """The command that asks for this."""
+        if self.typed:
+            return self.typed
         words = ["ebm", "run", *self.names, *(["--only", self.only] if self.only else [])]
         words += [word for change in self.changes for word in ("--set", change)]
         return shlex.join([*words, *(["--force"] if self.force else [])])
+
+
+class Finished(NamedTuple):
+    """A flow that has ended.
+
+    Attributes:
+        outcome: what became of its stages.
+        pages: the reports of the experiments that went well.
+        behind: the stages that a flow of one stage alone left out of date, by experiment.
+        faults: why a report could not be written, by experiment.
+    """
+
+    outcome: Outcome
+    pages: dict[str, Path]
+    behind: dict[str, list[str]]
+    faults: dict[str, str]
 
 
 def run_tracked(
@@ -61,16 +80,42 @@ def run_tracked(
         ValueError: a name, a setting or the tracking database is wrong; nothing has run.
         Busy: another process is at work in the project.
     """
-    values = overrides.parse(asked.changes, asked.names)
+    done = follow(paths, asked, overrides.parse(asked.changes, asked.names))
+    conclude(paths, done.outcome, done.pages, show, say, complain)
+    for name, stages in done.behind.items():
+        say(
+            f"the report of {name} is left as it was: {', '.join(stages)} have not followed; "
+            f"run ebm run {name}"
+        )
+    return done.outcome.ok
+
+
+def follow(
+    paths: Paths, asked: Request, values: Mapping[str, Any], manner: Manner | None = None
+) -> Finished:
+    """Run experiments, shown and tracked, and write the reports of those that went well.
+
+    Args:
+        values: settings of this run by full key.
+        manner: how the stages are run.
+
+    Raises:
+        ValueError: a name, a setting or the tracking database is wrong; nothing has run.
+        Busy: another process is at work in the project.
+    """
+    manner = manner or Manner()
     params = settings.read(paths.params, values)
     for name in asked.names:
         pick(params.experiments, name, "experiment")
+    title = manner.title or ", ".join(asked.names)
     pages: dict[str, Path] = {}
     behind: dict[str, list[str]] = {}
+    faults: dict[str, str] = {}
     with (
         stoppable(),
+        history.kept(paths, asked.names, asked.command) as entry,
         Display(paths) as display,
-        Tracker(paths, params, ", ".join(asked.names), asked.command, display.say) as tracker,
+        Tracker(paths, params, title, asked.command, display.say) as tracker,
     ):
 
         def start(stage: Stage, flow_run: str | None) -> None:
@@ -86,19 +131,14 @@ def run_tracked(
             flow = facts(asked, outcome, tracker.flow, values)
             if outcome.ok and asked.only:
                 behind.update(left_behind(paths, outcome.names, values))
-            pages.update(reports(paths, outcome, flow, behind))
+            pages.update(reports(paths, outcome, flow, behind, faults if manner.go_on else None))
 
         hooks = Hooks(display.plan, start, end, after, display.say)
         outcome = run_experiments(
-            asked.names, asked.only, asked.force, values, hooks=hooks, paths=paths
+            asked.names, asked.only, asked.force, values, hooks=hooks, paths=paths, manner=manner
         )
-    conclude(paths, outcome, pages, show, say, complain)
-    for name, stages in behind.items():
-        say(
-            f"the report of {name} is left as it was: {', '.join(stages)} have not followed; "
-            f"run ebm run {name}"
-        )
-    return outcome.ok
+        history.conclude(entry, outcome)
+    return Finished(outcome, pages, behind, faults)
 
 
 @contextmanager
@@ -120,6 +160,7 @@ def stoppable() -> Iterator[None]:
 
 def end_now() -> None:
     """End this process at once; its stages end with it."""
+    history.note_stopped(Paths())
     print("ebm: stopped; run it again and it goes on where it was", file=sys.stderr, flush=True)
     os._exit(130)
 
@@ -145,26 +186,39 @@ def left_behind(
 
 
 def reports(
-    paths: Paths, outcome: Outcome, flow: dict[str, Any], behind: Container[str]
+    paths: Paths,
+    outcome: Outcome,
+    flow: dict[str, Any],
+    behind: Container[str],
+    faults: dict[str, str] | None = None,
 ) -> dict[str, Path]:
-    """Render the report of each experiment, where something is new; return the pages by name.
+    """Render the reports of the experiments that went well, where something is new.
 
     Args:
         behind: experiments whose figures are not of this flow's settings: theirs stay.
+        faults: where it is noted why a report could not be written, by experiment; None raises it.
+
+    Returns:
+        The pages by name.
     """
     from tasks import settings
     from tasks.report import leaderboard, render
 
-    if not outcome.ok:
-        return {}
-    new = any(row.state in DID for row in outcome.rows)
-    pages = {}
+    pages: dict[str, Path] = {}
     for name in outcome.names:
-        page = paths.results(name) / "report.html"
-        if name not in behind:
-            stale = new or not page.is_file() or results.orphans(paths, name)
+        own, page = outcome.of(name), paths.results(name) / "report.html"
+        if name in behind or not own.ok:
+            continue
+        new = any(row.state in DID for row in own.rows)
+        stale = new or not page.is_file() or results.orphans(paths, name)
+        try:
             pages[name] = render(name, paths, flow) if stale else page
-    if new:
+        except Exception as error:  # of one of many: the others have theirs
+            if faults is None:
+                raise
+            faults[name] = " ".join(str(error).split()) or type(error).__name__
+    new = bool(pages) and any(row.state in DID for row in outcome.rows)
+    if new or (faults is not None and not (paths.root / "results" / "index.html").is_file()):
         leaderboard.render(paths, settings.read(paths.params))
     return pages
 

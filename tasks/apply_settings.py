@@ -311,3 +311,12 @@ class ApplySettings(Settings):
         """Return the settings of the applications that are asked for, in their order."""
         found = {name: getattr(self, name) for name in APPLICATIONS}
         return {name: settings for name, settings in found.items() if settings is not None}
+
+    def datasets(self) -> dict[str, str]:
+        """Return the data sets that applications name, by key."""
+        found = {
+            "reconstruct.other": self.reconstruct and self.reconstruct.other,
+            "classifier.other": self.classifier and self.classifier.other,
+            "translate.source": self.translate and self.translate.source,
+        }
+        return {key: dataset for key, dataset in found.items() if dataset}

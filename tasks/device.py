@@ -23,6 +23,12 @@ def pick_device(device: str) -> str:
     return "cuda"
 
 
+def gpus() -> list[str]:
+    """Return the GPUs that torch sees here, as CUDA_VISIBLE_DEVICES names them."""
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return named or [str(number) for number in range(torch.cuda.device_count())]
+
+
 def started_outside() -> bool:
     """Tell whether torchrun started this process, on its own or among others."""
     return "TORCHELASTIC_RUN_ID" in os.environ

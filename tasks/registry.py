@@ -50,10 +50,10 @@ def load(name: str, alias: str = ALIAS, root: str | Path = ".", device: str = "c
     if not found:
         known = [model.name for model in store.client.search_registered_models()]
         raise ValueError(f"no model {name!r} is promoted; {hint(name, known)}")
-    known = aliases(store, name)
-    if alias not in known:
-        raise ValueError(f"{name} has no alias {alias!r}; {hint(alias, known)}")
-    version = next(v for v in found if str(v.version) == known[alias])
+    given = aliases(store, name)
+    if alias not in given:
+        raise ValueError(f"{name} has no alias {alias!r}; {hint(alias, given)}")
+    version = next(v for v in found if str(v.version) == given[alias])
     folder = files_of(store, version)
     if folder is None:
         raise ValueError(
@@ -201,7 +201,8 @@ def training_run(store: Store, record: dict[str, Any], digest: str) -> Any:
     """Return the run that trained this very model and logged it, None where it is not known."""
     try:
         run = store.client.get_run(str(record["mlflow_run"]))
-        for output in run.outputs.model_outputs:
+        outputs: Any = run.outputs
+        for output in outputs.model_outputs:
             place = store.client.get_logged_model(output.model_id).artifact_location
             folder = model_folder(place)
             if folder is not None and digest_of(folder) == digest:

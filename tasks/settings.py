@@ -21,6 +21,7 @@ from tasks.apply_settings import ApplySettings
 from tasks.classify_settings import ClassifySettings
 from tasks.evaluate_settings import SLOW, EvaluateSettings, Reference
 from tasks.kinds import IMAGES, AnyEvaluateSettings, items_of, kind_of, own_inputs
+from tasks.limits import Limits
 from tasks.params_file import override, read_yaml
 from tasks.points_settings import PointsSettings, check_quadrature, check_replay, point_shape
 from tasks.refusals import SettingsError, located, pick, sentence, telling
@@ -270,6 +271,7 @@ class Params(Settings):
     datasets: dict[str, Dataset]
     references: dict[str, Reference] = {}
     experiments: dict[str, Experiment]
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def check_names(self) -> "Params":
@@ -278,12 +280,8 @@ class Params(Settings):
         named |= {f"experiments.{name}": each.dataset for name, each in self.experiments.items()}
         named = {f"{key}.dataset": dataset for key, dataset in named.items()}
         for name, each in self.experiments.items():
-            if each.apply and each.apply.reconstruct and each.apply.reconstruct.other:
-                named[f"experiments.{name}.apply.reconstruct.other"] = each.apply.reconstruct.other
-            if each.apply and each.apply.classifier:
-                named[f"experiments.{name}.apply.classifier.other"] = each.apply.classifier.other
-            if each.apply and each.apply.translate:
-                named[f"experiments.{name}.apply.translate.source"] = each.apply.translate.source
+            others = each.apply.datasets() if each.apply else {}
+            named |= {f"experiments.{name}.apply.{key}": other for key, other in others.items()}
             for stage, settings in each.train.items():
                 if settings.source:
                     named[f"experiments.{name}.train.{stage}.source"] = settings.source

@@ -241,7 +241,7 @@ def download(source: Source, name: str, path: Path) -> None:
         path.unlink(missing_ok=True)
         raise ValueError(
             f"{missing(source, name)}; {address} could not be fetched ({error})"
-        ) from None
+        ) from error
 
 
 def check(found: Found, digest: str) -> None:

@@ -103,7 +103,7 @@ def metric_rows(a: Side, b: Side) -> list[dict[str, Any]]:
                 "b": other,
                 **difference(one, other),
                 **{key: shared(one, other, key) for key in ("floor", "ceiling")},
-                **{key: shared(*goals, key) for key in ("seed_figure", "goal")},
+                **{key: shared(goals[0], goals[1], key) for key in ("seed_figure", "goal")},
             }
         )
     return rows
@@ -132,12 +132,12 @@ def difference(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> dict
     if a is None or b is None or a["value"] is None or b["value"] is None:
         return {"difference": None, "word": "measured on one side only"}
     apart = b["value"] - a["value"]
-    spreads = [side.get("spread") for side in (a, b)]
+    spreads = [float(side["spread"]) for side in (a, b) if side.get("spread") is not None]
     ahead = apart if a["better"] == "higher" else -apart
     word = "better" if ahead > 0 else "worse"
     if not apart:
         word = "the same"
-    elif None in spreads:
+    elif len(spreads) < 2:
         word += ", spread not known"
     elif abs(apart) <= math.hypot(*spreads):
         word = "no clear difference"

@@ -32,6 +32,10 @@ COMMANDS = (
     "clean",
     "compare",
     "promote",
+    "serve",
+    "status",
+    "stop",
+    "notify",
 )
 
 

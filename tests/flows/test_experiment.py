@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.experiment import Hooks, Outcome, Row, run_experiments, workers
+from flows.experiment import Hooks, Outcome, Row, run_experiments
 from flows.graph import Stage
 from tasks.paths import Paths
 from tasks.refusals import SettingsError
@@ -160,13 +160,6 @@ def test_wrong_names_and_settings_are_refused_before_anything_is_held(pipeline: 
     with pytest.raises(SettingsError, match=r"updates is 0; .*greater than or equal to 1"):
         run(changes={UPDATES: 0})
     assert not (Paths().work / "flow.lock").exists()
-
-
-def test_stages_side_by_side_never_want_more_cores_than_there_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("flows.experiment.os.sched_getaffinity", lambda pid: range(8))
-    assert [workers(threads) for threads in (1, 2, 3, 8, 16)] == [8, 4, 2, 1, 1]
 
 
 def test_a_stage_is_called_as_its_files_are() -> None:

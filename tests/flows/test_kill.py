@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows import guard
+from flows import guard, limits
 from flows.experiment import run_experiments
 from tasks.paths import Paths
 from tasks.scratch import Busy
@@ -106,7 +106,7 @@ def test_a_killed_trainer_fails_its_stage_and_the_next_goes_on_to_the_same_bits(
     pipeline: Path, repro_template: Path
 ) -> None:
     with paused(step=10):
-        runner = start(FLOW)
+        runner = start(f"from flows import limits; limits.WAITS = (); {FLOW}")
         wait_until(Path(".work/paused").exists, "training")
         trainers()[0].kill()
         assert runner.wait() == 0  # the flow itself ended well, and told of the failure
@@ -115,8 +115,9 @@ def test_a_killed_trainer_fails_its_stage_and_the_next_goes_on_to_the_same_bits(
 
 
 def test_a_kill_inside_a_checkpoints_write_costs_only_that_checkpoint(
-    pipeline: Path, repro_template: Path
+    pipeline: Path, repro_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "WAITS", ())
     edit(
         Path("ebm/checkpoint.py"),
         lambda text: text.replace(

@@ -1,0 +1,65 @@
+"""`ebm notify`: a Prefect automation that posts to an address when a scheduled run fails."""
+
+from contextlib import suppress
+from typing import Any
+
+from flows.dashboard import HOST
+from flows.environment import prepare_environment, variables
+from flows.hold import holder
+from flows.serving import served
+from tasks.paths import Paths
+
+NAME = "ebm-failed"
+EVENTS = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}
+
+
+def notify(paths: Paths, address: str) -> None:
+    """Post to an address, from now on, what failed and why.
+
+    What is posted is JSON, {"text": "..."}, which most chats take as it is.
+
+    Raises:
+        ValueError: it is no address of the web.
+        RuntimeError: no schedule is served here.
+    """
+    if not address.startswith(("https://", "http://")):
+        raise ValueError(f"{address} is no address; write https://chat.example.org/hooks/mine")
+    if holder(paths.work / "serve.lock") is None:
+        raise RuntimeError("no schedule is served here; start ebm serve first, in another terminal")
+    _, port = served(paths)
+    prepare_environment(paths.root)
+    with variables({"PREFECT_API_URL": f"http://{HOST}:{port}/api"}):
+        post_failures(address)
+
+
+def post_failures(address: str) -> None:
+    """Have the server that Prefect is told of post failures, in place of an earlier address."""
+    from prefect.automations import Automation
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+    from prefect.events.actions import SendNotification
+    from prefect.events.schemas.automations import EventTrigger, Posture
+
+    block: Any = CustomWebhookNotificationBlock(
+        name=NAME,
+        url=address,
+        headers={},
+        cookies={},
+        json_data={"text": "{{subject}}: {{body}}"},
+        allow_private_urls=True,  # a listener of one's own
+    )
+    send = SendNotification(
+        block_document_id=block.save(NAME, overwrite=True),
+        subject="{{ flow_run.name }} {{ flow_run.state.name }}",
+        body="{{ flow_run.state.message }}",
+    )
+    trigger = EventTrigger(
+        expect=EVENTS,
+        match={"prefect.resource.id": "prefect.flow-run.*"},
+        match_related={"prefect.resource.role": "flow", "prefect.resource.name": "scheduled"},
+        posture=Posture.Reactive,
+        threshold=1,
+    )
+    made: Any = Automation  # its methods are of two kinds, awaited and not, which mypy cannot tell
+    with suppress(ValueError):  # there is none yet
+        made.read(name=NAME).delete()
+    made(name=NAME, trigger=trigger, actions=[send]).create()

@@ -1,0 +1,126 @@
+"""A schedule makes runs and carries them out, is held once, and ends with all it began."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from flows import serving
+from flows.hold import hold, holder
+from flows.server import free_port
+from flows.serving import Schedule, duration, held, schedule
+from flows.status import ask
+from tasks.paths import Paths
+from tasks.scratch import Busy
+from tests.flows.conftest import JOINT
+
+ROOT = Path(__file__).parents[2]
+NIGHTLY = Schedule([JOINT], "0 3 * * *", None, "UTC")
+
+
+def test_a_schedule_says_one_time_that_exists() -> None:
+    assert schedule([JOINT, JOINT], "0 3 * * *", None, "UTC") == NIGHTLY
+    assert schedule([JOINT], None, "90m", "Europe/Paris").every == 5400
+    with pytest.raises(ValueError, match="say when: --cron"):
+        schedule([JOINT], None, None, None)
+    with pytest.raises(ValueError, match="say when: --cron"):
+        schedule([JOINT], "0 3 * * *", "1h", None)
+    with pytest.raises(ValueError, match="--timezone Mars/Base is unknown"):
+        schedule([JOINT], "0 3 * * *", None, "Mars/Base")
+    with pytest.raises(ValueError, match="--cron '0 25 \\* \\* \\*' is no time"):
+        schedule([JOINT], "0 25 * * *", None, "UTC")
+
+
+@pytest.mark.parametrize("text", ["", "0s", "1", "h", "1h 2m", "-1h", "1y"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no length of time"):
+        duration(text)
+
+
+def test_a_project_has_one_schedule_at_a_time(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    assert serving.page(paths) is None
+    with held(paths, NIGHTLY, 4200):
+        assert serving.page(paths) == "http://127.0.0.1:4200/"
+        assert holder(paths.work / "serve.lock") == psutil.Process().pid
+        assert serving.served(paths) == (NIGHTLY, 4200)
+        with (
+            pytest.raises(Busy, match=r"process \d+ .* serves a schedule .* ebm stop ends it"),
+            held(paths, NIGHTLY, 4201),
+        ):
+            pass
+    assert holder(paths.work / "serve.lock") is None
+
+
+def wait_for(true: Callable[[], Any], what: str) -> Any:
+    """Wait for something, and return it."""
+    until = time.monotonic() + 240
+    while not (found := true()):
+        assert time.monotonic() < until, f"no {what}"
+        time.sleep(0.5)
+    return found
+
+
+def ebm(*words: str) -> str:
+    """Run a command in the project and return what it prints."""
+    command = [sys.executable, "-m", "flows", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
+def test_a_schedule_makes_runs_that_are_skipped_or_carried_out_and_ends_whole(
+    trained: Path,
+) -> None:
+    graph = yaml.safe_load(Path("dvc.yaml").read_text())
+    for stage, rows in graph["stages"].items():  # what is trained is all there is to do
+        if not stage.startswith(("fetch", "prepare", "train")):
+            rows["foreach"] = {key: row for key, row in rows["foreach"].items() if key != JOINT}
+    Path("dvc.yaml").write_text(yaml.safe_dump(graph))
+    page = Path("results") / JOINT / "report.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.touch()
+    port = free_port()
+    words = ["serve", JOINT, "--every", "5s", "--port-prefect", str(port)]
+    process = subprocess.Popen([sys.executable, "-m", "flows", *words])
+
+    def ended(state: str) -> Any:
+        """Return the runs of the schedule that Prefect knows to have ended so."""
+        runs = json.loads(ebm("status", "--json"))["runs"]
+        if not any(run["state"] == state and run["by"] == "schedule" for run in runs):
+            return None
+        return ask(port, "flow_runs/filter", {"flow_runs": {"state": {"name": {"any_": [state]}}}})
+
+    try:
+        with hold(Paths(), ["another"]):
+            (skipped, *_) = wait_for(lambda: ended("Skipped"), "run that was skipped")
+            assert "(another, since" in skipped["state"]["message"]
+            assert skipped["state"]["type"] == "COMPLETED"
+        (done, *_) = wait_for(lambda: ended("UpToDate"), "run that found nothing to do")
+        assert "nothing changed" in done["state"]["message"]
+        assert f"{JOINT}: next at" in ebm("status") or f"{JOINT}: due" in ebm("status")
+        family = [p for p in psutil.Process(process.pid).children(recursive=True)]
+        assert "schedule of" in ebm("stop")
+        assert process.wait(60) == 0
+        assert not psutil.wait_procs(family, timeout=30)[1]
+        assert "Nothing is scheduled" in ebm("status")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_the_deployments_for_a_pool_name_experiments_and_the_flow_that_runs_them() -> None:
+    known = yaml.safe_load((ROOT / "params.yaml").read_text())["experiments"]
+    deployed = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    for each in deployed:
+        assert each["parameters"]["name"] in known
+        file, function = each["entrypoint"].split(":")
+        assert f"def {function}(" in (ROOT / file).read_text()
+        for when in each["schedules"]:
+            serving.check_cron(when["cron"])
