@@ -7,6 +7,7 @@ from typing import Any
 from tasks import plain_yaml
 from tasks.artefacts import read_json, write_json, write_text
 from tasks.paths import Paths
+from tasks.refusals import quoted
 
 TOP = ("experiments", "datasets", "references", "limits")
 INDENTS = ((4, 2), (2, 0))  # the two ways in which people write lists
@@ -32,7 +33,7 @@ def parse(changes: Sequence[str], names: Sequence[str], every: bool = False) -> 
         key, equals, text = change.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise ValueError(f"--set {change!r} is not KEY=VALUE, as in seed=3")
+            raise ValueError(f"--set {quoted(change)} is not KEY=VALUE, as in seed=3")
         keys = [key]
         if key.split(".")[0] not in TOP:
             if len(names) != 1 and not every:
@@ -50,7 +51,7 @@ def value(text: str, change: str) -> Any:
     try:
         read = plain_yaml.parse(text)
     except plain_yaml.Refused as error:
-        raise ValueError(f"the value of --set {change!r} {error}; quote it") from None
+        raise ValueError(f"the value of --set {quoted(change)} {error}; quote it") from None
     if isinstance(read, str) and not text.strip().startswith(("'", '"')):
         try:
             return float(read)

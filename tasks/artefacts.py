@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ebm.datasets.loaded import why
+
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
@@ -89,5 +91,5 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run its stage again") from None
     except Exception as error:  # zipfile, zlib, numpy and OSError each have their own
-        why = " ".join(str(error).split())
-        raise ValueError(f"{path} cannot be read as arrays ({why}); run its stage again") from None
+        told = f"{path} cannot be read as arrays ({why(error)})"
+        raise ValueError(f"{told}; run its stage again") from None

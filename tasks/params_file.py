@@ -9,7 +9,7 @@ import yaml
 
 from ebm.names import nearest
 from tasks.plain_yaml import Refused, parse
-from tasks.refusals import SettingsError
+from tasks.refusals import SHOWN, SettingsError
 
 
 class Twice(Refused):
@@ -74,7 +74,8 @@ def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
                 there = list(place) if isinstance(place, dict) else []
                 near = nearest(name, map(str, there))
                 hint = f"; did you mean {'.'.join([*path[:index], near])}?" if near else ""
-                raise SettingsError(f"params.yaml has no key {key}{hint}")
+                shown = " ".join(key.split())[:SHOWN]
+                raise SettingsError(f"params.yaml has no key {shown}{hint}")
             if index == len(path):
                 place[step] = value
             else:

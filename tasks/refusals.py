@@ -12,10 +12,17 @@ from ebm.names import hint, nearest
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 LONGEST = 100  # characters of a name: a file system takes 255, and the stage's name is added
+SHOWN = 200  # characters of a wrong value that are repeated
 
 
 class SettingsError(ValueError):
     """A wrong setting: one sentence with its key, the value found and what would be right."""
+
+
+def quoted(value: object) -> str:
+    """Return a wrong value as an error repeats it: in one line, and not all of a long one."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def named(name: str) -> str:
@@ -58,7 +65,7 @@ def sentence(error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] 
     location = tuple(str(step) for step in error["loc"])
     if location[-1:] == ("[key]",):  # what is wrong is the name itself
         location = location[:-2]
-    key = ".".join((*path, *location))
+    key = " ".join(".".join((*path, *location)).split())[:SHOWN]
     found = error.get("input")
     if error["type"] == "extra_forbidden":
         near = nearest(location[-1], fields_at(model, location[:-1]))
@@ -73,7 +80,7 @@ def sentence(error: ErrorDetails, model: type[BaseModel], path: tuple[str, ...] 
         place = f"{key}.{told['discriminator'].strip(chr(39))}"
         return f"{place} is {told['tag']!r}; it must be one of {told['expected_tags']}"
     right = error["msg"][0].lower() + error["msg"][1:]
-    return f"{key} is {found!r}; {right.replace('input', 'it')}"
+    return f"{key} is {quoted(found)}; {right.replace('input', 'it')}"
 
 
 def fields_at(model: Any, location: tuple[str, ...]) -> list[str]:

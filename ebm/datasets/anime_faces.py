@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field, field_validator
 
-from ebm.datasets.loaded import Loaded, Tell, checked_labels, silent
+from ebm.datasets.loaded import Loaded, Tell, checked_labels, silent, why
 from ebm.datasets.picture import resized
 from ebm.datasets.source import Source
 from ebm.names import hint
@@ -79,7 +79,7 @@ def read(path: Path) -> tuple[list[bytes], np.ndarray]:
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run the stage fetch@anime_faces again") from None
     except Exception as error:  # zipfile, zlib, numpy and OSError each have their own
-        raise ValueError(f"{path} cannot be read as faces ({error})") from None
+        raise ValueError(f"{path} cannot be read as faces ({why(error)})") from None
     if names != HAIR:
         raise ValueError(f"{path} names the hair {', '.join(names)}; known are {', '.join(HAIR)}")
     streams = list(cut(jpeg, offsets))
@@ -102,7 +102,9 @@ def decoded(stream: bytes, row: int, size: int) -> np.ndarray:
         with Image.open(io.BytesIO(stream), formats=["JPEG"]) as image:
             pixels = np.asarray(image.convert("RGB")).astype(np.float32)
     except Exception as error:  # Pillow's own for what is damaged, or far too large
-        raise ValueError(f"face {row} of {NAME} cannot be read as a picture ({error})") from None
+        raise ValueError(
+            f"face {row} of {NAME} cannot be read as a picture ({why(error)})"
+        ) from None
     if pixels.shape != (SIDE, SIDE, 3):
         shape = f"{pixels.shape[1]}x{pixels.shape[0]}"
         raise ValueError(f"face {row} of {NAME} has {shape} pixels; a face has {SIDE}x{SIDE}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from ebm.datasets.loaded import Loaded, Tell, checked_labels, silent
+from ebm.datasets.loaded import Loaded, Tell, checked_labels, silent, why
 from ebm.datasets.source import Source
 from ebm.settings import Settings
 
@@ -67,7 +67,7 @@ def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run the stage fetch@cifar10 again") from None
     except Exception as error:  # zipfile, zlib, numpy and OSError each have their own
-        raise ValueError(f"{path} cannot be read as labels ({error})") from None
+        raise ValueError(f"{path} cannot be read as labels ({why(error)})") from None
     return checked_labels(train, CLASSES, path), checked_labels(test, CLASSES, path)
 
 
@@ -83,7 +83,7 @@ def sheets(raw: Path, part: str, count: int) -> Iterator[np.ndarray]:
         except FileNotFoundError:
             raise ValueError(f"{path} is missing; run the stage fetch@cifar10 again") from None
         except Exception as error:  # Pillow's own for what is damaged, or far too large
-            raise ValueError(f"{path} cannot be read as a picture ({error})") from None
+            raise ValueError(f"{path} cannot be read as a picture ({why(error)})") from None
         if pixels.shape != (SHEET * SIDE, SIDE, 3):
             raise ValueError(
                 f"{path} has {pixels.shape[1]}x{pixels.shape[0]} pixels; "

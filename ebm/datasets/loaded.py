@@ -53,5 +53,15 @@ def checked_labels(labels: np.ndarray, classes: int, where: object) -> np.ndarra
     return labels
 
 
+def why(error: Exception) -> str:
+    r"""Return what a library says of a file, in a line: some print half of the file.
+
+    >>> why(ValueError("first\n  " + 300 * "x"))[-8:]
+    'xxxxx...'
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def silent(done: int, total: int) -> None:
     """Tell nobody how many files are read."""

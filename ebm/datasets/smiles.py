@@ -80,8 +80,8 @@ def atoms(smiles: str) -> list[str]:
         )
     found = SYMBOL.findall(smiles)
     if (good := "".join(found)) != smiles:
-        pairs = zip(f"{good}\0", smiles, strict=False)
-        place = next(i for i, (a, b) in enumerate(pairs) if a != b)
+        pairs = enumerate(zip(good, smiles, strict=False))
+        place = next((i for i, (a, b) in pairs if a != b), len(good))
         raise ValueError(
             f"{short(smiles)} has {smiles[place]!r} as character {place + 1}, where a SMILES "
             "cannot have it"
