@@ -7,14 +7,15 @@ import pytest
 from rich.console import Console
 
 from flows.display import SPEAK, Display
-from flows.experiment import Row, Work
+from flows.experiment import Row
 from flows.graph import Stage
+from flows.runner import Manner, Work
 from tasks.artefacts import write_json
 from tasks.paths import Paths
 
 STAGE = Stage("train@x-one", "train", "x", "one", (), (), (), "")
 OTHER = STAGE._replace(address="sample@x", verb="sample", part=None)
-WORK = Work(["x"], [STAGE, OTHER], {"train@x-one": ["new"]}, 1, False, None)
+WORK = Work(["x"], [STAGE, OTHER], {"train@x-one": ["new"]}, False, None, {}, {}, Manner())
 
 
 class Clock:
