@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebm.names import hint
-from flows import lockfile
+from flows import lockfile, parsed
 from flows.environment import prepare_environment
 from tasks.params_file import read_yaml
 from tasks.paths import Paths, label
@@ -70,6 +70,7 @@ def open_repo(paths: Paths, params: Path | None = None) -> Iterator[Any]:
             return super().open(path, mode, **options)
 
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
+    parsed.remember()
     try:
         with Repo(str(paths.root), fs=Overlay(), _wait_for_lock=True) as repo:
             yield repo

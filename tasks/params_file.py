@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ebm.names import nearest
-from tasks.plain_yaml import Refused, parse
+from tasks.plain_yaml import FAST, Refused, parse
 from tasks.refusals import SHOWN, SettingsError
 
 
@@ -16,7 +16,7 @@ class Twice(Refused):
     """A key that stands twice: one sentence with both lines."""
 
 
-class Once(yaml.SafeLoader):
+class Once(FAST):  # type: ignore[misc]
     """The safe loader, which refuses a key that stands twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
