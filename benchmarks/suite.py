@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from flows import parsed
 from flows.environment import prepare_environment
 from tasks.device import describe
 from tasks.lineage import commit
@@ -53,6 +54,7 @@ def forge(folder: Path) -> int:
     from dvc.repo import Repo
     from dvc.stage.serialize import to_single_stage_lockfile
 
+    parsed.remember()
     with Repo(str(folder)) as repo:
         stages = list(networkx.topological_sort(repo.index.graph.reverse(copy=True)))
         for stage in stages:
