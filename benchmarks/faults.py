@@ -244,9 +244,7 @@ def mlflow_locked(trial: Trial) -> str:
         said = trial.box.run()
     finally:
         database.close()
-    if said.code != 1 or "mlflow.db cannot be written" not in said.text:
-        return f"it is not refused before any work: {said.text[-300:]}"
-    return note(trial, said) or finish(trial)
+    return refused_for_database(trial, said) or finish(trial)
 
 
 def mlflow_deleted(trial: Trial) -> str:
@@ -258,11 +256,23 @@ def mlflow_deleted(trial: Trial) -> str:
 
 
 def mlflow_corrupt(trial: Trial) -> str:
-    """MLflow's database full of nonsense."""
+    """MLflow's database full of nonsense: refused before any work."""
     path = trial.box.root / "mlflow.db"
     path.write_bytes(trial.dice.randbytes(path.stat().st_size))
-    said = trial.box.run()
-    return ended_well(trial, said) or finish(trial)
+    return refused_for_database(trial, trial.box.run()) or moved_away(trial, path)
+
+
+def moved_away(trial: Trial, path: Path) -> str:
+    """Do what the refusal advises; return what is wrong then."""
+    path.rename(path.with_suffix(".old"))
+    return finish(trial)
+
+
+def refused_for_database(trial: Trial, said: Said) -> str:
+    """Return what is wrong with how a run is refused whose database cannot be written."""
+    if said.code != 1 or "mlflow.db cannot be written" not in said.text:
+        return f"it is not refused before any work: {said.text[-300:]}"
+    return note(trial, said)
 
 
 def ended_well(trial: Trial, said: Said) -> str:
