@@ -16,6 +16,7 @@ from tasks.scratch import Busy, fingerprint
 from tasks.settings import Params, inputs
 
 FREE = 300 * 2**20  # bytes on the disk below which no run begins; a default experiment takes 30 MB
+LINE = 2**16  # bytes, a few blocks: below it the disk is full
 KEYS = {"step", "learner", "average", "order", "curves"}  # some that every checkpoint has
 PATIENCE = 5.0  # seconds that a trainer is given to end after its flow was killed
 
@@ -94,6 +95,11 @@ def disk(paths: Paths) -> None:
             f"the disk has {free / 2**20:.0f} MB free; a run needs {FREE / 2**20:.0f} MB, "
             "so free some space"
         )
+
+
+def full(paths: Paths) -> bool:
+    """Tell whether not even a line can be written."""
+    return shutil.disk_usage(paths.root).free < LINE
 
 
 def source(stage: Stage) -> None:

@@ -307,6 +307,8 @@ def why(paths: Paths, stage: Stage, error: BaseException) -> str:
             lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
             if str(cause).endswith(limits.KILLED):
                 return f"it was killed; if nobody did that, the memory was full ({log})"
+            if not lines and guard.full(paths):  # so full that it could not even say so
+                return "the disk is full; free some space and run it again"
             return lines[-1] if lines else str(cause)
     deepest = list(causes(error))[-1]
     return " ".join(str(deepest).split()) or type(deepest).__name__

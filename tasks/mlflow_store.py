@@ -69,6 +69,7 @@ class Store:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # it raises them, too
         self.root = root.resolve()
         self.address = f"sqlite:///{self.root / 'mlflow.db'}"
         self.mlflow, self.client = mlflow, mlflow.MlflowClient(tracking_uri=self.address)

@@ -22,6 +22,7 @@ from tasks.telling import Teller
 from tasks.tracked import Job, leftovers
 
 INTERVAL = 10.0  # seconds between looks at the figures of running stages
+ASIDE = ("(raised as a result of", "(Background on")  # SQLAlchemy's, before what went wrong
 PATIENCE = 120.0  # seconds that the end of a flow waits for MLflow
 
 
@@ -207,8 +208,8 @@ class Tracker:
     def break_off(self, error: Exception) -> None:
         """Stop telling, and say so once."""
         if self.broken is None:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            self.broken = lines[0][:200]
+            lines = [line for line in str(error).splitlines() if not line.startswith(ASIDE)]
+            self.broken = (lines or [type(error).__name__])[0].strip()[:200]
             self.say(
                 f"MLflow cannot be told ({self.broken}); work goes on, and the figures are kept "
                 "in .work/replay for the next run"

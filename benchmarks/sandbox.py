@@ -1,0 +1,197 @@
+"""A copy of the project with a few experiments of seconds, to be killed, filled and torn.
+
+It has the project's own code, graph and commands; params.yaml and dvc.yaml hold only the chosen
+experiments, cut down, so that a run is mostly starting, writing and reading: what faults meet.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CODE = ("ebm", "tasks", "flows")
+FILES = (".gitignore", ".dvcignore")
+FIT = {"updates": 60, "batch": 32, "check_every": 2, "checkpoint_every": 4}
+PATIENCE = 600.0  # seconds until a command counts as stuck
+
+
+class Said(NamedTuple):
+    """How a command ended, what it printed, and its seconds."""
+
+    code: int
+    text: str
+    seconds: float
+
+
+class Sandbox:
+    """A project in a folder of its own.
+
+    Attributes:
+        root: the folder.
+        names: its experiments.
+    """
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        self.root, self.names = root, list(names)
+
+    def make(self) -> None:
+        """Write the project into its folder, which git and DVC know then."""
+        from dvc.repo import Repo
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        for name in CODE:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, self.root / name, ignore=ignored)
+        for name in FILES:
+            shutil.copy(ROOT / name, self.root)
+        params = cut(yaml.safe_load((ROOT / "params.yaml").read_text()), self.names)
+        graph = prune(yaml.safe_load((ROOT / "dvc.yaml").read_text()), self.names)
+        self.write("params.yaml", params)
+        self.write("dvc.yaml", graph)
+        subprocess.run(["git", "init", "-q", str(self.root)], check=True)
+        Repo.init(str(self.root)).close()
+
+    def write(self, name: str, content: object) -> None:
+        """Write YAML, with no aliases."""
+        plain = yaml.SafeDumper
+        plain.ignore_aliases = lambda self, data: True  # type: ignore[method-assign]
+        (self.root / name).write_text(yaml.dump(content, Dumper=plain, sort_keys=False))
+
+    def copy(self, root: Path) -> "Sandbox":
+        """Return a copy in another folder."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return Sandbox(root, self.names)
+
+    def start(self, *words: str, **environment: str) -> "subprocess.Popen[bytes]":
+        """Start `ebm WORDS`, all of them given at once; what it prints goes to .work/said."""
+        said = self.root / ".work" / "said"
+        said.parent.mkdir(exist_ok=True)
+        told = {**os.environ, "PYTHONPATH": str(self.root), **environment}
+        with said.open("wb") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", "flows", *(words or ("run", *self.names))],
+                cwd=self.root,
+                env={name: value for name, value in told.items() if name != "EBM_DATA"},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C here is no Ctrl-C there
+            )
+
+    def run(self, *words: str, **environment: str) -> Said:
+        """Run `ebm WORDS` to its end."""
+        begun = time.monotonic()
+        process = self.start(*words, **environment)
+        return self.end(process, begun)
+
+    def end(self, process: "subprocess.Popen[bytes]", begun: float | None = None) -> Said:
+        """Wait for the end of a command."""
+        begun = time.monotonic() if begun is None else begun
+        code = process.wait(PATIENCE)
+        text = (self.root / ".work" / "said").read_text(errors="replace")
+        return Said(code, text, time.monotonic() - begun)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all living processes that work in the folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                here = Path(process.cwd()) == self.root
+                if here and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue
+        return found
+
+    def of(self, words: Sequence[str]) -> list[psutil.Process]:
+        """Return those whose command line has some words in a row."""
+        found = []
+        for process in self.processes():
+            try:
+                if " ".join(words) in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def stages(self) -> list[psutil.Process]:
+        """Return the processes of stages."""
+        return self.of(["-m", "tasks"])
+
+    def digest(self) -> dict[str, str]:
+        """Return the checksums of all that the stages wrote, as the files are now.
+
+        Pictures, logs and times of a run are no outputs of a stage, and not in it.
+        """
+        stages = yaml.safe_load((self.root / "dvc.lock").read_text())["stages"]
+        outs = sorted({out["path"] for stage in stages.values() for out in stage["outs"]})
+        return {path: checksum(self.root / path) for path in outs}
+
+    def remove(self) -> None:
+        """End what still runs there, and remove the folder."""
+        for process in self.processes():
+            try:
+                process.kill()
+            except psutil.Error:
+                continue
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def wait(true: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """Wait until something is true, and return it; None where it did not become so."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := true():
+            return found
+        time.sleep(0.02)
+    return None
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of a folder."""
+    found = hashlib.sha256()
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        found.update(str(file.relative_to(path.parent)).encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()
+
+
+def cut(params: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a few experiments and their data, with few iterations and samples."""
+    experiments = {name: params["experiments"][name] for name in names}
+    for each in experiments.values():
+        for stage in each["train"].values():
+            stage["fit"].update(FIT)
+        each["sample"].update(count=100, draws=2, keep=2, shown=100)
+        if "replay" in each["evaluate"]:
+            each["evaluate"]["replay"].update(shown=[1, 10, 60], batch=50, chains=5)
+    data = {each["dataset"] for each in experiments.values()}
+    kept = {
+        "experiments": experiments,
+        "datasets": {name: params["datasets"][name] for name in sorted(data)},
+        "references": {},
+    }
+    return {**params, **kept}
+
+
+def prune(graph: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return dvc.yaml without the rows of other experiments, and without stages of no row."""
+    stages = {}
+    for verb, stage in graph["stages"].items():
+        rows = stage.get("foreach")
+        if isinstance(rows, dict):
+            rows = {key: row for key, row in rows.items() if row.get("name", key) in names}
+        if isinstance(rows, list):
+            rows = [row for row in rows if row in names]
+        if rows and verb != "reference":
+            stages[verb] = {**stage, "foreach": rows}
+    return {**graph, "stages": stages}
