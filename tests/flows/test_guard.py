@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ebm import checkpoint
-from flows import backup, guard
+from flows import backup, guard, runner
 from flows.graph import Stage
 from flows.hold import hold, repair
 from tasks.paths import Paths
@@ -131,6 +131,22 @@ def test_a_full_disk_is_refused(paths: Paths, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(guard.shutil, "disk_usage", lambda path: Usage(10, 9, 2**20))
     with pytest.raises(ValueError, match="the disk has 1 MB free; a run needs"):
         guard.disk(paths)
+
+
+def test_a_stage_that_could_not_even_write_its_log_says_that_the_disk_is_full(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvc.stage.exceptions import StageCmdFailedError
+
+    error = StageCmdFailedError("python -m tasks train x", 1)
+    assert runner.why(paths, STAGE, error).endswith("exited with 1")
+    monkeypatch.setattr(guard.shutil, "disk_usage", lambda path: Usage(10, 10, 0))
+    said = "the disk is full; free some space and run it again"
+    assert runner.why(paths, STAGE, error) == said
+    log = paths.log(STAGE.verb, STAGE.name, STAGE.part)
+    log.parent.mkdir(parents=True)
+    log.write_text("train x: its own words\n")
+    assert runner.why(paths, STAGE, error) == "train x: its own words"
 
 
 def test_altered_source_data_is_refused(

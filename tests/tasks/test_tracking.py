@@ -319,3 +319,13 @@ def test_mlflow_itself_holds_the_runs_and_a_model_that_loads(paths: Paths, tmp_p
     with torch.no_grad():
         right = load(folder).score(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(model.predict(x), right, rtol=1e-6)
+
+
+def test_the_reason_is_the_line_that_says_it(tmp_path: Path) -> None:
+    said: list[str] = []
+    tracker = track(Paths(tmp_path), FakeStore(), said)
+    aside = "(raised as a result of Query-invoked autoflush; consider a block)\n"
+    reason = "(sqlite3.OperationalError) disk is full"
+    tracker.break_off(RuntimeError(f"{aside}{reason}\n[SQL: INSERT]"))
+    assert tracker.broken == reason
+    assert len(said) == 1 and "cannot be told ((sqlite3.Op" in said[0]

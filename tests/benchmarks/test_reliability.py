@@ -1,0 +1,114 @@
+"""The sandbox that faults are done to is a whole project, and a fault that loses bits is seen."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmarks import faults, reliability, sandbox
+from benchmarks.faults import FAULTS, Trial
+from benchmarks.sandbox import ROOT, Said, Sandbox
+from tasks import settings
+
+NAME = reliability.NAMES[0]
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Sandbox]:
+    """A project that has run nothing."""
+    made = Sandbox(tmp_path / "box", [NAME])
+    made.make()
+    yield made
+    made.remove()
+
+
+def test_a_sandbox_has_one_experiment_and_the_stages_that_it_needs(box: Sandbox) -> None:
+    from flows.graph import all_stages, open_repo
+    from tasks.paths import Paths
+
+    params = settings.read(box.root / "params.yaml")
+    assert list(params.experiments) == [NAME]
+    assert params.experiments[NAME].train["learn"].fit.updates == sandbox.FIT["updates"]
+    with open_repo(Paths(box.root)) as repo:
+        verbs = [stage.verb for stage in all_stages(repo).values()]
+    assert verbs == ["prepare", "train", "sample", "evaluate"]
+    assert "&id" not in (box.root / "dvc.yaml").read_text()
+    assert box.processes() == []
+
+
+def test_the_graph_is_cut_to_the_rows_of_an_experiment() -> None:
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    kept = sandbox.prune(graph, ["multigrid-digits"])["stages"]
+    assert list(kept["train"]["foreach"]) == [f"multigrid-digits-grid-{k}" for k in (2, 4, 8)]
+    assert "reference" not in kept and "evaluate-points" not in kept
+
+
+def test_a_checksum_knows_names_and_contents(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    first = sandbox.checksum(folder)
+    assert sandbox.checksum(folder) == first
+    (folder / "a").rename(folder / "b")
+    assert sandbox.checksum(folder) != first
+
+
+class Fixed(Sandbox):
+    """A sandbox whose runs are told."""
+
+    def __init__(self, root: Path, said: Said, found: dict[str, str]) -> None:
+        super().__init__(root, [NAME])
+        self.said, self.found = said, found
+
+    def run(self, *words: str, **environment: str) -> Said:
+        return self.said
+
+    def digest(self) -> dict[str, str]:
+        return self.found
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "wrong"),
+    [
+        (Said(0, "", 1.0), {"models": "1"}, ""),
+        (Said(0, "", 1.0), {"models": "2"}, "other bits than a run left alone: models"),
+        (Said(0, "", 1.0), {}, "other bits than a run left alone: models"),
+        (Said(1, "ebm: no", 1.0), {"models": "1"}, "the last run ended with 1: ebm: no"),
+        (Said(0, faults.TRACEBACK, 1.0), {"models": "1"}, "the last run printed a traceback"),
+    ],
+)
+def test_a_last_run_must_end_well_with_the_same_bits(
+    tmp_path: Path, said: Said, found: dict[str, str], wrong: str
+) -> None:
+    trial = Trial(Fixed(tmp_path, said, found), {"models": "1"}, 1.0, random.Random(0), [], [])
+    assert faults.finish(trial) == wrong
+
+
+def test_what_is_found_is_kept_beside_what_other_faults_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reliability, "ROOT", tmp_path)
+    reliability.record({"two_users": {"trials": 1}}, 9.0)
+    reliability.record({"kill_flow": {"trials": 10}}, 9.0)
+    reliability.record({"two_users": {"trials": 3}}, 9.0)
+    content = yaml.safe_load((tmp_path / "results" / "reliability.json").read_text())
+    assert {name: each["trials"] for name, each in content["faults"].items()} == {
+        "kill_flow": 10,
+        "two_users": 3,
+    }
+    assert set(content["faults"]) < set(FAULTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in FAULTS if name != "disk_full"])
+def test_nothing_is_lost(name: str, made: tuple[Sandbox, dict[str, str], float]) -> None:
+    found = reliability.measure(name, 1, *made)
+    assert found["wrong"] == []
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sandbox, dict[str, str], float]:
+    """The project, and what a run left alone makes of it."""
+    return reliability.template(tmp_path_factory.mktemp("faults"))
