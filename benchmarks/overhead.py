@@ -1,0 +1,119 @@
+"""What Prefect, DVC and MLflow cost beside the work itself, on an experiment of five minutes.
+
+    python -m benchmarks.overhead [--seconds 300]
+
+The same stages in the same sandbox, by turns: their bare commands, `python -m tasks ...`, one after
+the other, and `ebm run`, with its server, its tracking and its report. A short trial finds the
+number of iterations. Writes results/benchmarks/overhead.json.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.reliability import NAMES, forget, template
+from benchmarks.sandbox import ROOT, Sandbox
+from flows.environment import prepare_environment
+from tasks.device import describe
+from tasks.lineage import commit
+
+GOAL = 0.05  # of the bare seconds
+TRIAL = 4000  # iterations that tell what one costs
+TURNS = 2
+
+
+def commands(box: Sandbox) -> list[str]:
+    """Return the bare commands of all stages, each after those it stands on."""
+    from flows.graph import all_stages, open_repo
+    from tasks.paths import Paths
+
+    with open_repo(Paths(box.root)) as repo:
+        return [stage.cmd for stage in all_stages(repo).values()]
+
+
+def bare(box: Sandbox, lines: list[str]) -> float:
+    """Run the commands without the tools; return the seconds."""
+    forget(box)
+    begun = time.monotonic()
+    told = {**os.environ, "PYTHONPATH": str(box.root)}
+    for line in lines:
+        subprocess.run(line.split(), cwd=box.root, env=told, check=True, capture_output=True)
+    return time.monotonic() - begun
+
+
+def whole(box: Sandbox) -> float:
+    """Run `ebm run`; return the seconds."""
+    forget(box)
+    said = box.run()
+    if said.code:
+        raise RuntimeError(f"it ended with {said.code}: {said.text[-1000:]}")
+    return said.seconds
+
+
+def lengthen(box: Sandbox, updates: int) -> None:
+    """Give the training so many iterations."""
+    params = yaml.safe_load((box.root / "params.yaml").read_text())
+    fit = params["experiments"][NAMES[0]]["train"]["learn"]["fit"]
+    fit.update(updates=updates, check_every=50, checkpoint_every=500)
+    box.write("params.yaml", params)
+
+
+def measure(box: Sandbox, seconds: float) -> dict[str, Any]:
+    """Return what the tools add to an experiment of so many seconds."""
+    lines = commands(box)
+    lengthen(box, 1)
+    least = bare(box, lines)
+    lengthen(box, TRIAL)
+    each = (bare(box, lines) - least) / TRIAL
+    updates = max(1, round((seconds - least) / each))
+    lengthen(box, updates)
+    turns = [(bare(box, lines), whole(box)) for _ in range(TURNS)]
+    added = statistics.median(b - a for a, b in turns)
+    work = statistics.median(a for a, _ in turns)
+    return {
+        "iterations": updates,
+        "stages": len(lines),
+        "bare_seconds": [round(a, 1) for a, _ in turns],
+        "ebm_run_seconds": [round(b, 1) for _, b in turns],
+        "added_seconds": round(added, 1),
+        "overhead": round(added / work, 4),
+        "goal": GOAL,
+    }
+
+
+def main() -> int:
+    """Measure, and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300.0, help="of the bare experiment")
+    asked = parser.parse_args()
+    prepare_environment(ROOT)
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        box, _, _ = template(Path(folder))
+        found = measure(box, asked.seconds)
+    found = {
+        "command": "python -m benchmarks.overhead",
+        "commit": commit(ROOT),
+        "experiment": NAMES[0],
+        **describe("cpu"),
+        "cores": os.cpu_count(),
+        "load_before": round(load, 1),
+        **found,
+    }
+    target = ROOT / "results" / "benchmarks" / "overhead.json"
+    target.write_text(json.dumps(found, indent=1) + "\n")
+    print(target.read_text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
