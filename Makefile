@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint format install clean
+.PHONY: help run test slow faults lint format install clean
 MAKEFLAGS += --no-print-directory
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -22,6 +22,9 @@ test: install lint ## check style, types, contracts, and run the tests
 
 slow: install ## run the tests that take minutes, and those in a browser
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -rs -m "slow or browser" --timeout 1500 || [ $$? -eq 5 ]
+
+faults: install ## kill, fill and tear a small project, once in each way (half an hour)
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -rs -m fault --timeout 1500
 
 lint: install ## check style, types and contracts
 	@echo "ruff, mypy, import-linter"
