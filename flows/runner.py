@@ -1,5 +1,6 @@
 """Runs a stage through DVC, in this process or in a worker's, and says what became of it."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -155,7 +156,7 @@ class Order(NamedTuple):
     def environment(self) -> dict[str, str]:
         """What the stage's process is told."""
         told = {
-            "EBM_FLOW": "1",
+            "EBM_FLOW": str(os.getpid()),
             "EBM_FORCE": "1" if self.force else "",
             "EBM_PARAMS": str(self.params) if self.params else "",
         }

@@ -5,9 +5,10 @@ an experiment, PART one of its training stages); sample, evaluate, classify, app
 experiment). DVC and the flow both run stages by this command, so that they give the same bytes.
 Exit status: 0 done, 1 failed, 2 refused, 75 failed by a fault that passes, as of the network.
 
-A flow sets EBM_FLOW=1 (what the stage prints goes to its log, and its last checkpoint stays until
-dvc.lock knows the result), EBM_FORCE=1 (no checkpoint is taken up) and EBM_PARAMS, a file read in
-place of params.yaml. EBM_DEBUG=1 shows where an error arose.
+A flow sets EBM_FLOW to the id of its process (the stage ends with it, what it prints goes to its
+log, and its last checkpoint stays until dvc.lock knows the result), EBM_FORCE=1 (no checkpoint is
+taken up) and EBM_PARAMS, a file read in place of params.yaml. EBM_DEBUG=1 shows where an error
+arose.
 """
 
 import errno
@@ -48,7 +49,8 @@ def main(arguments: list[str]) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    die_with_parent()
+    asker = os.environ.get("EBM_FLOW", "")
+    die_with_parent(int(asker) if asker.isdigit() else None)
     if os.environ.get("EBM_FLOW"):
         print_to(Paths().log(stage, name, part or None))
     try:

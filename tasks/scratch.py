@@ -93,14 +93,20 @@ def fingerprint(inputs: Any, dependencies: Iterable[Path], code: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def die_with_parent() -> None:
+def die_with_parent(asker: int | None = None) -> None:
     """End this process when the one that started it ends, killed or not.
 
     The kernel's signal serves on Linux; a thread looks as well, since a shell may stand between
     this process and the one that asked for it.
+
+    Args:
+        asker: that process, where it is known. It may have ended while this one was still
+            importing; then there is nobody to work for.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if asker and asker not in ancestors():
+            os.kill(os.getpid(), signal.SIGKILL)
     watched = [os.getppid()]
     if command(watched[0]) in SHELLS:
         watched += [p for p in [parent(watched[0])] if p and command(p) not in SHELLS]
@@ -134,6 +140,15 @@ def parent(pid: int) -> int | None:
     """Return the parent's id."""
     fields = stat(pid)
     return int(fields[1]) if fields else None
+
+
+def ancestors() -> list[int]:
+    """Return the ids of the processes above this one, the nearest first."""
+    found, above = [], parent(os.getpid())
+    while above:
+        found.append(above)
+        above = parent(above)
+    return found
 
 
 def command(pid: int) -> str:

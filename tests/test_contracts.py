@@ -74,7 +74,7 @@ def test_training_needs_torch_numpy_pydantic_and_yaml_alone(
 
     with monkeypatch.context() as patch:
         patch.chdir(project)
-        patch.setattr("tasks.__main__.die_with_parent", lambda: None)
+        patch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
         assert main(["prepare", "digits"]) == 0
     done = bare(project, "train", "tiny", "joint")
     assert done.returncode == 0, done.stderr

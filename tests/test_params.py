@@ -236,7 +236,7 @@ def unread(reads: Reads, *arguments: str) -> set[str]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tasks.settings.inputs", keep)
-        patch.setattr("tasks.__main__.die_with_parent", lambda: None)
+        patch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
         main(list(arguments))
     return {key for owner, field, key in leaves(kept[0]) if (owner, field) not in reads}
 
@@ -251,7 +251,7 @@ def change(project: Path, old: str, new: str) -> None:
 def at(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny project, with its data, as the working folder."""
     monkeypatch.chdir(project)
-    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda: None)
+    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
     assert main(["prepare", "digits"]) == 0
     return project
 

@@ -219,7 +219,7 @@ def test_a_stage_of_an_evil_name_writes_no_log(
 ) -> None:
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
-    monkeypatch.setenv("EBM_FLOW", "1")
+    monkeypatch.setenv("EBM_FLOW", str(os.getpid()))
     assert main(["train", "../../../../evil", "joint"]) == 2
     assert main(["train", "digits", "../../../../evil"]) == 2
     assert capsys.readouterr().err.count("must be of letters, digits, - and _") == 2

@@ -78,7 +78,7 @@ def at(project, monkeypatch):
     """The tiny project as the working folder, its data prepared, two processes asked for."""
     monkeypatch.chdir(project)
     monkeypatch.setenv("PYTHONPATH", str(HERE.parents[1]))
-    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda: None)
+    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
     params = yaml.safe_load((project / "params.yaml").read_text())
     stage = params["experiments"]["tiny"]["train"]["joint"]
     stage["processes"] = 2

@@ -50,7 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """A folder with tiny settings and prepared data, as the working folder."""
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny(), sort_keys=False))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda: None)
+    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
     paths, random = Paths(), np.random.default_rng(0)
     for name in ("mnist", "mnist-without-4"):
         place = paths.prepared(name)

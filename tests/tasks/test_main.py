@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test's own process must not be bound to its parent."""
-    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda: None)
+    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
 
 
 @pytest.fixture

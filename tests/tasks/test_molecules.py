@@ -56,7 +56,7 @@ def molecules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     part = {"test_first_n": 6, "valid_idx": [8, 9, 10, 11]}
     (raw / "splits.json").write_text(json.dumps({"jtvae": part}))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda: None)
+    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
     return Paths()
 
 

@@ -53,7 +53,7 @@ def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     (tmp_path / "ebm" / "datasets").mkdir(parents=True)
     shutil.copy(ROOT / "ebm/datasets/densities.py", tmp_path / "ebm/datasets")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda: None)
+    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
     return Paths()
 
 

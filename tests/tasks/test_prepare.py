@@ -77,7 +77,7 @@ def test_few_raw_files_are_listed_and_many_have_one_checksum(tmp_path: Path) -> 
 def pictures(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a folder of 20 pictures, one of them cut."""
     monkeypatch.chdir(project)
-    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda: None)
+    monkeypatch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
     content = yaml.safe_load((project / "params.yaml").read_text())
     content["datasets"]["folder"].update(validation=3, test=4)
     content["datasets"]["folder"]["options"] = {"size": 8, "channels": 3, "least": 19}

@@ -51,7 +51,7 @@ def test_folder_of_an_unfinished_run_stays_and_of_a_finished_one_goes(tmp_path: 
 def test_flow_keeps_the_folder_until_the_result_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EBM_FLOW", "1")
+    monkeypatch.setenv("EBM_FLOW", str(os.getpid()))
     with scratch(tmp_path) as held:
         pass
     assert held.folder.exists()
@@ -120,6 +120,19 @@ def test_fingerprint_does_not_follow_words_or_the_project_s_place(
     (tmp_path / "elsewhere").mkdir()
     moved = data.rename(tmp_path / "elsewhere" / "data")
     assert fingerprint(settings, [moved], code) == mark
+
+
+def test_a_stage_whose_flow_ended_while_it_was_importing_ends_at_once() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    code = (
+        "import sys; from tasks.scratch import die_with_parent; die_with_parent(int(sys.argv[1]))"
+    )
+    for asker, status in ((os.getpid(), 0), (gone.pid, -signal.SIGKILL)):
+        assert (
+            subprocess.run([sys.executable, "-c", code, str(asker)], check=False).returncode
+            == status
+        )
 
 
 ORPHAN = """

@@ -63,7 +63,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Paths:
         walks(folder / "data/raw/eth_ucy/eth" / part / "a.txt", agents, agents)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("tasks.__main__.die_with_parent", lambda: None)
+        patch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
         trained = [["train", NAME, "learn"], ["train", NAME, "again"]]
         for stage in (["prepare", DATA], *trained, ["sample", NAME], ["evaluate", NAME]):
             assert main(stage) == 0, stage
