@@ -6,16 +6,15 @@ what Prefect cannot be told is left out.
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
-from flows import results
 from flows.graph import Stage
 from flows.runner import Order, Row
-from tasks import lineage
+from tasks import described, lineage
 from tasks.artefacts import read_json
 from tasks.monitor import clock
 from tasks.paths import Paths
@@ -24,7 +23,6 @@ from tasks.settings import Experiment, Params
 PACE = 5.0  # seconds between two words on where a stage stands
 PATIENCE = 5.0  # seconds that the end of a stage waits for its last word
 NAMED = 8  # experiments of a flow that stand among its tags; a suite can have fifty
-COLUMNS = ("metric", "value", "spread", "floor", "ceiling", "seed_figure", "goal")
 FOLDERS = ("samples", "apply", "evaluate")  # a picture of each is shown
 HEAVY = 80_000  # bytes of a picture, about
 DID = ("Ran", "Restored")
@@ -160,28 +158,19 @@ def markdown(
         seconds: that its stages took in this flow.
         shown: pictures as data, by title: the browser cannot read this machine's files.
     """
-    systems, commit = ", ".join(experiment.systems), lineage.commit(paths.root)[:10]
-    facts = f"{systems} on {experiment.dataset}, {experiment.learner}, {experiment.device}"
+    commit = lineage.commit(paths.root)[:10]
     report = (paths.results(name) / "report.html").resolve()
+    drawn = [f"![{title}]({uri})\n\n*{title}*" for title, uri in shown.items()]
     parts = [
         f"# {name}",
-        experiment.about,
-        f"{facts}; {clock(seconds)} of work, commit `{commit}`",
-        table(results.result_rows(paths, [name])),
-        *(f"![{title}]({uri})\n\n*{title}*" for title, uri in shown.items()),
+        f"{experiment.about}.",
+        f"{described.facts(experiment)}; {clock(seconds)} of work, commit `{commit}`",
+        *drawn[:1],
+        described.table(paths, name, experiment),
+        *drawn[1:],
         f"All figures, curves and pictures: `{report}`. Again: `ebm run {name}`.",
     ]
-    return "\n\n".join(part for part in parts if part)
-
-
-def table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return figures as a table of Markdown, each with what it is held against."""
-    lines = [[results.number(row[column]) for column in COLUMNS] for row in rows]
-    if not lines:
-        return "Nothing was measured."
-    head = [column.replace("_", " ") for column in COLUMNS]
-    rule = ["---", *["---:"] * (len(COLUMNS) - 1)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, rule, *lines])
+    return "\n\n".join(parts)
 
 
 def pictures(paths: Paths, name: str) -> dict[str, str]:

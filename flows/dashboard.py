@@ -87,6 +87,7 @@ def prefect_page(root: Path, port: int) -> Page:
         "DO_NOT_TRACK": "1",
         "PREFECT_API_URL": address,
         "PREFECT_UI_API_URL": address,  # else the page asks port 4200
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",  # its newer page asks a host of advertisers
     }
     return Page("Prefect", port, command, environment, f"http://{HOST}:{port}/")
 

@@ -70,6 +70,12 @@ class FakeStore:
     def artifact(self, run: str, path: Path, folder: str) -> None:
         self.runs[run]["artifacts"].append(f"{folder}/{path.name}")
 
+    def picture(self, run: str, path: Path, key: str) -> None:
+        self.runs[run].setdefault("shown", []).append(key)
+
+    def dataset(self, run: str, name: str, mark: str) -> None:
+        self.runs[run]["dataset"] = (name, mark)
+
     def model(self, run: str, folder: Path, shape: tuple[int, ...]) -> None:
         self.runs[run]["model"] = (folder, shape)
 
