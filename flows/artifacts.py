@@ -78,8 +78,8 @@ class Progress:
         row: what became of the stage, once it has ended.
     """
 
-    def __init__(self, order: Order, pace: float = PACE) -> None:
-        self.stage, self.pace = order.stage, pace
+    def __init__(self, order: Order) -> None:
+        self.stage = order.stage
         self.live = Paths(order.root).live(self.stage.verb, self.stage.name, self.stage.part)
         self.ended = threading.Event()
         self.row: Row | None = None
@@ -89,7 +89,7 @@ class Progress:
     def watch(self) -> None:
         """Tell where the stage stands until it has ended, and then how that went."""
         self.tell("begins")
-        while not self.ended.wait(self.pace):
+        while not self.ended.wait(PACE):
             with suppress(OSError, ValueError, KeyError, ZeroDivisionError):
                 told = read_json(self.live)
                 self.percent = round(100 * told["done"] / told["total"], 1)

@@ -17,7 +17,7 @@ from typing import Any
 
 EXPERIMENT = "ebm"
 VIEW = "ebm"  # key of the columns that the page of runs shows
-COLUMNS = ("experiment", "system", "dataset", "learner", "device", "verdict")
+COLUMNS = ("system", "dataset", "learner", "device", "verdict")
 TAGS = {  # of the experiment, which MLflow's page reads
     "mlflow.experimentKind": "custom_model_development",  # else it is a page on language models
     "mlflow.note.content": (

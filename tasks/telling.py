@@ -48,7 +48,7 @@ class Teller:
     def start(self, job: Job) -> None:
         """Open a stage's run, with its settings."""
         job.parent = job.parent or self.flow
-        known = described.tags(self.params, job.name)
+        known = {**described.tags(self.params, job.name), "stage": job.stage}
         job.run = self.store.open_run(job.title, {**job.tags, **known}, job.parent, job.started)
         job.write()
         self.store.params(job.run, job.settings)
