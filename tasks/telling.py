@@ -108,15 +108,14 @@ class Teller:
         return experiment.dataset if experiment else job.name
 
     def pictures(self, job: Job, record: Mapping[str, Any]) -> None:
-        """Tell a stage's pictures."""
+        """Tell a stage's pictures: files of its run; the best is among the charts of the flow's."""
         files = [self.paths.root / picture for picture in record.get("pictures", [])]
         found = [file for file in files if file.is_file()]
         for file in found:
             self.store.artifact(job.run, file, "pictures")
         if found:
             best = max(found, key=lambda file: (len(file.stem), file.stem))
-            for run in (job.run, job.parent):
-                self.store.picture(run, best, f"{job.title} {best.stem}")
+            self.store.picture(job.parent, best, f"{job.title} {best.stem}")
 
     def metrics(self, job: Job) -> None:
         """Tell a stage's metrics, to its own run and under the experiment's name to the flow's."""
