@@ -4,13 +4,17 @@ import ctypes
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
+
+from tasks.mlflow_store import VIEW
 
 HOST = "127.0.0.1"
 PATIENCE = 180.0  # seconds until a page must answer
@@ -73,7 +77,20 @@ def mlflow_page(root: Path, port: int) -> Page:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else 7 more processes, 400 MB
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    return Page("MLflow", port, command, environment, f"http://{HOST}:{port}/#/experiments")
+    return Page("MLflow", port, command, environment, f"http://{HOST}:{port}/#/{runs(root)}")
+
+
+def runs(root: Path) -> str:
+    """Return where MLflow's page shows the runs with the right columns; its start before any."""
+    try:
+        with closing(sqlite3.connect(f"{(root / 'mlflow.db').as_uri()}?mode=ro", uri=True)) as file:
+            query = "SELECT experiment_id FROM experiment_tags WHERE key = ?"
+            found = file.execute(query, [f"mlflow.sharedViewState.{VIEW}"]).fetchone()
+    except sqlite3.Error:
+        return "experiments"
+    if not found:
+        return "experiments"
+    return f"experiments/{found[0]}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
 def prefect_page(root: Path, port: int) -> Page:
@@ -87,6 +104,7 @@ def prefect_page(root: Path, port: int) -> Page:
         "DO_NOT_TRACK": "1",
         "PREFECT_API_URL": address,
         "PREFECT_UI_API_URL": address,  # else the page asks port 4200
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",  # its newer page asks a host of advertisers
     }
     return Page("Prefect", port, command, environment, f"http://{HOST}:{port}/")
 

@@ -4,11 +4,12 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from flows.artifacts import standing
 from flows.experiment import Row, Work
 from flows.graph import Stage
 from tasks.artefacts import read_json
@@ -126,12 +127,6 @@ class Display:
     def say(self, text: str) -> None:
         """Print a line above the bars."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def standing(told: dict[str, Any]) -> str:
-    """Say where a stage stands: 120/600, 1 min 5 s left, healthy."""
-    parts = [f"{told['done']}/{told['total']}", f"{clock(told['left'])} left", told["text"]]
-    return ", ".join(part for part in parts if part)
 
 
 def said(paths: Paths, stage: Stage) -> list[str]:

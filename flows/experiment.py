@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from flows import engines, guard, lockfile, overrides
+from flows import artifacts, engines, guard, lockfile, overrides
 from flows.environment import prepare_environment
 from flows.graph import all_stages, open_repo, stages_of, status, would_run
 from flows.hold import hold, repair
@@ -140,7 +140,7 @@ def carry_out(
     run = Run(paths, params, work, hooks)
     with server(paths):
         try:
-            state = flow_of(run)(work.names, work.force, return_state=True)
+            state = started(run, params)
         except Exception as error:
             if interrupted(error):
                 raise KeyboardInterrupt from None
@@ -150,10 +150,19 @@ def carry_out(
     return run.flow_run, run.table()
 
 
-def flow_of(run: Run) -> Any:
+def started(run: Run, params: Params) -> Any:
+    """Run the flow, with its tags; return the state in which it ended."""
+    from prefect import tags
+
+    with tags(*artifacts.flow_tags(params, run.work.names)):
+        return flow_of(run, params)(run.work.names, run.work.force, return_state=True)
+
+
+def flow_of(run: Run, params: Params) -> Any:
     """Return the Prefect flow of the work: a task a stage, each after those it stands on."""
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
+    from prefect.context import TagsContext
     from prefect.runtime import flow_run
     from prefect.states import Completed, Failed
 
@@ -163,16 +172,21 @@ def flow_of(run: Run) -> Any:
 
     @task(name="stage", cache_policy=NO_CACHE, task_run_name="{order.address}")
     def stage(order: Order) -> Any:
-        row = carry(order, say)
+        row = artifacts.followed(order, lambda: carry(order, say))
         kind = Failed if row.state == "Failed" else Completed
         return kind(name=row.state, message=row.reason or row.address, data=row)
+
+    def submit(order: Order, **after: Any) -> Any:
+        with TagsContext(current_tags=artifacts.stage_tags(params, order.stage)):
+            return stage.submit(order, **after)
 
     @flow(name="experiments", flow_run_name=run.title, task_runner=runner)
     def experiments(names: list[str], force: bool) -> Any:
         run.flow_run = str(flow_run.id)
         if current_thread() is main_thread():  # Prefect would wait for the trainer to end by itself
             signal(SIGTERM, SIG_DFL)
-        run.all(stage.submit)
+        run.all(submit)
+        artifacts.show_results(run.paths, params, work.needs, run.rows)
         failed = [row.address for row in run.rows.values() if row.state == "Failed"]
         return Failed(message=", ".join(failed)) if failed else Completed()
 

@@ -23,7 +23,8 @@ class Run:
     """The stages of one flow: which are still to come, which run, and what became of the others."""
 
     def __init__(self, paths: Paths, params: Params, work: Work, hooks: Hooks) -> None:
-        self.root, self.work, self.hooks = paths.root.resolve(), work, hooks
+        self.paths, self.root = paths, paths.root.resolve()
+        self.work, self.hooks = work, hooks
         self.stages = {stage.address: stage for stage in work.stages}
         self.needs = {s.address: need_of(params, s) for s in work.stages}
         cores, most = engines.space(work.manner.engine, work.manner.workers)
@@ -42,7 +43,7 @@ class Run:
     @property
     def title(self) -> str:
         """The flow run's name."""
-        return self.work.manner.title or "-".join(self.work.names)
+        return self.work.manner.title or ", ".join(self.work.names)
 
     def all(self, submit: Callable[..., Any]) -> None:
         """Run all stages.

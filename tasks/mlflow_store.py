@@ -3,6 +3,7 @@
 The database's path is absolute: a relative one makes a new database in every working folder.
 """
 
+import json
 import logging
 import os
 import sqlite3
@@ -15,6 +16,20 @@ from pathlib import Path
 from typing import Any
 
 EXPERIMENT = "ebm"
+VIEW = "ebm"  # key of the columns that the page of runs shows
+COLUMNS = ("system", "dataset", "learner", "device", "verdict")
+TAGS = {  # of the experiment, which MLflow's page reads
+    "mlflow.experimentKind": "custom_model_development",  # else it is a page on language models
+    "mlflow.note.content": (
+        "One run a flow, named after its experiments; open it for the runs of its stages, named "
+        "EXPERIMENT STAGE. A flow's description has the figures beside floor, ceiling and goal, "
+        "a training stage the curves under Model metrics. Group by the tag `experiment`, or find "
+        "what failed with `attributes.status = 'FAILED'`."
+    ),
+    f"mlflow.sharedViewState.{VIEW}": json.dumps(
+        {"selectedColumns": [f"tags.`{each}`" for each in COLUMNS]}
+    ),
+}
 BATCH = 1000  # figures in one call, MLflow's limit
 PARAMS = 100  # parameters in one call, MLflow's limit
 LONGEST = 500  # characters of a parameter's value
@@ -75,6 +90,10 @@ class Store:
         self.mlflow, self.client = mlflow, mlflow.MlflowClient(tracking_uri=self.address)
         found = self.client.get_experiment_by_name(EXPERIMENT)
         self.experiment = found.experiment_id if found else self.new_experiment()
+        there = found.tags if found else {}
+        for key, value in TAGS.items():
+            if there.get(key) != value:
+                self.client.set_experiment_tag(self.experiment, key, value)
 
     def new_experiment(self) -> str:
         """Make the experiment under which every run stands."""
@@ -137,6 +156,24 @@ class Store:
     def artifact(self, run: str, path: Path, folder: str) -> None:
         """Keep a copy of a file with a run."""
         self.client.log_artifact(run, str(path), folder)
+
+    def picture(self, run: str, path: Path, key: str) -> None:
+        """Show a picture among a run's charts."""
+        from PIL import Image
+
+        with Image.open(path) as image:
+            self.client.log_image(run, image.convert("RGB"), key=key, step=0)
+
+    def dataset(self, run: str, name: str, mark: str) -> None:
+        """Name the data set of a run.
+
+        Args:
+            mark: its checksum; MLflow keeps the beginning.
+        """
+        from mlflow.entities import Dataset, DatasetInput
+
+        data = Dataset(name, mark[:12], "local", json.dumps({"uri": f"data/prepared/{name}"}))
+        self.client.log_inputs(run, [DatasetInput(data)])
 
     def model(self, run: str, folder: Path, shape: tuple[int, int, int]) -> None:
         """Log a trained model's folder, as data, with its signature.

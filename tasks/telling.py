@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks import lineage
+from tasks import described, lineage
 from tasks.artefacts import read_json
 from tasks.paths import Paths
 from tasks.settings import Params
 from tasks.tracked import Job
 
 METRICS = {"evaluate": "metrics.json", "classify": "classify.json", "apply": "apply.json"}
+BOUNDS = (".spread", ".floor", ".ceiling")
 STATUS = {"Failed": "FAILED", "Killed": "KILLED"}  # of MLflow, by outcome; else FINISHED
 
 
@@ -37,6 +38,7 @@ class Teller:
         self.store: Any = None
         self.jobs: list[Job] = []  # of this flow
         self.flow = ""
+        self.measured: set[str] = set()  # experiments with figures of this flow
 
     def open(self) -> None:
         """Open the database and the flow's run."""
@@ -46,9 +48,11 @@ class Teller:
     def start(self, job: Job) -> None:
         """Open a stage's run, with its settings."""
         job.parent = job.parent or self.flow
-        job.run = self.store.open_run(job.title, job.tags, job.parent, job.started)
+        known = {**described.tags(self.params, job.name), "stage": job.stage}
+        job.run = self.store.open_run(job.title, {**job.tags, **known}, job.parent, job.started)
         job.write()
         self.store.params(job.run, job.settings)
+        self.describe()
 
     def follow(self, job: Job) -> None:
         """Tell the figures written since the last look."""
@@ -76,7 +80,27 @@ class Teller:
         tags = {key: str(record[key]) for key in keys if record.get(key)}
         tags["dvc.lock.sha256"] = lineage.lock_sha256(self.paths.root)
         tags["data.sha256"] = lineage.data_sha256(self.paths, self.dataset(job))
+        tags["mlflow.note.content"] = self.note(job, record)
         return {**tags, "ebm.outcome": str(job.outcome)}
+
+    def note(self, job: Job, record: Mapping[str, Any]) -> str:
+        """Describe a stage's run."""
+        experiment = self.params.experiments.get(job.name)
+        device = record.get("device_name")
+        parts = [f"{experiment.about}." if experiment else "", f"Stage `{job.address}`"]
+        return "\n\n".join(filter(None, parts)) + (f", on {device}." if device else ".")
+
+    def names(self) -> list[str]:
+        """Return the experiments of which a stage was begun in this flow."""
+        return [n for n in dict.fromkeys(j.name for j in self.jobs) if n in self.params.experiments]
+
+    def describe(self) -> None:
+        """Tag and describe the flow's run, by what is known so far."""
+        names = self.names()
+        command = self.tags.get("ebm.command", "")
+        text = described.flow(self.paths, self.params, names, command, self.measured)
+        known = described.together(described.tags(self.params, name) for name in names)
+        self.store.tags(self.flow, {**known, "mlflow.note.content": text})
 
     def dataset(self, job: Job) -> str:
         """Return the name of the data set that a stage stands on."""
@@ -84,10 +108,14 @@ class Teller:
         return experiment.dataset if experiment else job.name
 
     def pictures(self, job: Job, record: Mapping[str, Any]) -> None:
-        """Tell a stage's pictures."""
-        for picture in record.get("pictures", []):
-            if (self.paths.root / picture).is_file():
-                self.store.artifact(job.run, self.paths.root / picture, "pictures")
+        """Tell a stage's pictures: files of its run; the best is among the charts of the flow's."""
+        files = [self.paths.root / picture for picture in record.get("pictures", [])]
+        found = [file for file in files if file.is_file()]
+        for file in found:
+            self.store.artifact(job.run, file, "pictures")
+        if found:
+            best = max(found, key=lambda file: (len(file.stem), file.stem))
+            self.store.picture(job.parent, best, f"{job.title} {best.stem}")
 
     def metrics(self, job: Job) -> None:
         """Tell a stage's metrics, to its own run and under the experiment's name to the flow's."""
@@ -96,8 +124,9 @@ class Teller:
             return
         values = metric_values(read_json(file))
         self.store.figures(job.run, [{"step": 0, **values}])
-        named = {f"{job.name}/{key}": value for key, value in values.items()}
+        named = {f"{job.name}/{k}": v for k, v in values.items() if not k.endswith(BOUNDS)}
         self.store.figures(job.parent, [{"step": 0, **named}])
+        self.measured.add(job.name)
         self.store.artifact(job.run, file, "metrics")
 
     def model(self, job: Job) -> None:
@@ -111,6 +140,7 @@ class Teller:
 
     def end(self, failed: bool) -> None:
         """Close the flow's run."""
+        self.describe()
         self.store.tags(self.flow, self.flow_tags())
         self.store.close_run(self.flow, "FAILED" if failed else "FINISHED")
 
@@ -125,6 +155,8 @@ class Teller:
         names = sorted({self.dataset(job) for job in self.jobs})
         found = {name: lineage.data_sha256(self.paths, name) for name in names}
         known = {name: mark for name, mark in found.items() if mark != lineage.UNKNOWN}
+        for name, mark in known.items():
+            self.store.dataset(self.flow, name, mark)
         several = ", ".join(f"{name} {mark}" for name, mark in known.items())
         one = next(iter(known.values()), lineage.UNKNOWN)
         tags["data.sha256"] = several if len(known) > 1 else one

@@ -78,15 +78,20 @@ def met(row: Mapping[str, Any]) -> bool | None:
 
 def thumbnail(paths: Paths, name: str, experiment: Experiment) -> dict[str, Any] | None:
     """Return a small picture of an experiment: its finest samples, else another of its pictures."""
-    folders = [paths.results(name) / folder for folder in FIRST]
-    found = [sorted(f.glob("*.png"), key=lambda p: (len(p.stem), p.stem)) for f in folders]
-    files = next((each for each in found if each), None)
-    if files is None:
+    found = [finest(paths.results(name) / folder) for folder in FIRST]
+    file = next((each for each in found if each), None)
+    if file is None:
         return None
-    with Image.open(files[-1]) as image:
+    with Image.open(file) as image:
         small = ImageOps.fit(image.convert("RGB"), (THUMB, THUMB), centering=(0, 0))
     packed = pictures.packed(np.asarray(small), HEAVY)
     return {**packed, "experiment": name, "about": experiment.about, "systems": experiment.systems}
+
+
+def finest(folder: Path) -> Path | None:
+    """Return the picture of a folder whose name is the last, by length first: grid_16 of grid_8."""
+    found = sorted(folder.glob("*.png"), key=lambda file: (len(file.stem), file.stem))
+    return found[-1] if found else None
 
 
 def absent(name: str, experiment: Experiment) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.dashboard import HOST, Page, pages, serve
+from flows.dashboard import HOST, Page, mlflow_page, pages, serve
 
 
 @pytest.fixture
@@ -54,6 +55,7 @@ def test_the_pages_stay_on_the_loopback_address_and_ask_nobody_else(tmp_path: Pa
     api = f"http://127.0.0.1:{prefect.port}/api"
     assert prefect.environment["PREFECT_API_URL"] == api
     assert prefect.environment["PREFECT_UI_API_URL"] == api
+    assert prefect.environment["PREFECT_SERVER_UI_V2_ENABLED"] == "false"
 
 
 def ports() -> tuple[int, int]:
@@ -127,3 +129,13 @@ def test_a_page_that_ends_by_itself_ends_the_other_and_says_where_to_look(tmp_pa
         serve([stand_in("A", first, tmp_path), broken], tmp_path, lambda text: None)
     if (tmp_path / "A").exists():
         assert all(gone(int(pid)) for pid in (tmp_path / "A").read_text().split())
+
+
+def test_mlflows_page_opens_at_the_runs_once_there_are_any(tmp_path: Path) -> None:
+    assert mlflow_page(tmp_path, 5000).address.endswith("/#/experiments")
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("CREATE TABLE experiment_tags (key, value, experiment_id)")
+    assert mlflow_page(tmp_path, 5000).address.endswith("/#/experiments")
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("INSERT INTO experiment_tags VALUES ('mlflow.sharedViewState.ebm', '', 7)")
+    assert "/#/experiments/7/runs?" in mlflow_page(tmp_path, 5000).address

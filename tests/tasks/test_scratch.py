@@ -125,14 +125,10 @@ def test_fingerprint_does_not_follow_words_or_the_project_s_place(
 def test_a_stage_whose_flow_ended_while_it_was_importing_ends_at_once() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    code = (
-        "import sys; from tasks.scratch import die_with_parent; die_with_parent(int(sys.argv[1]))"
-    )
+    code = "import sys; from tasks import scratch; scratch.die_with_parent(int(sys.argv[1]))"
     for asker, status in ((os.getpid(), 0), (gone.pid, -signal.SIGKILL)):
-        assert (
-            subprocess.run([sys.executable, "-c", code, str(asker)], check=False).returncode
-            == status
-        )
+        done = subprocess.run([sys.executable, "-c", code, str(asker)], check=False)
+        assert done.returncode == status
 
 
 ORPHAN = """

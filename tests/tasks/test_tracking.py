@@ -70,6 +70,12 @@ class FakeStore:
     def artifact(self, run: str, path: Path, folder: str) -> None:
         self.runs[run]["artifacts"].append(f"{folder}/{path.name}")
 
+    def picture(self, run: str, path: Path, key: str) -> None:
+        self.runs[run].setdefault("shown", []).append(key)
+
+    def dataset(self, run: str, name: str, mark: str) -> None:
+        self.runs[run]["dataset"] = (name, mark)
+
     def model(self, run: str, folder: Path, shape: tuple[int, ...]) -> None:
         self.runs[run]["model"] = (folder, shape)
 
@@ -135,6 +141,12 @@ def test_a_stage_is_told_with_params_once_figures_and_the_tags_that_link_all_too
     parent = store.runs["run-0"]["tags"]
     assert (parent["prefect.flow_run_id"], parent["data.sha256"]) == ("p-1", "5a")
     assert {"git.commit", "git.dirty", "command", "verdict"} <= child["tags"].keys()
+    for run in (child["tags"], parent):
+        assert (run["experiment"], run["system"], run["dataset"]) == (NAME, "S10", "digits")
+        assert (run["learner"], run["device"]) == ("multigrid", "cpu")
+    assert f"Stage `{STAGE[0]}`" in child["tags"]["mlflow.note.content"]
+    assert parent["mlflow.note.content"].startswith(f"`ebm run`\n\n### {NAME}")
+    assert store.runs["run-0"]["dataset"] == ("digits", "5a")
     assert child["model"] == (paths.model(NAME, "joint"), (1, 8, 8))
     assert {run["status"] for run in store.runs.values()} == {"FINISHED"}
     assert json.loads(record.read_text())["mlflow_run"] == "run-1"
@@ -162,7 +174,8 @@ def test_metrics_and_pictures_are_told(paths: Paths) -> None:
         tracker.stage_ended(f"evaluate@{NAME}", "Ran")
     child = store.named(f"{NAME} evaluate")
     assert child["lines"] == [{"step": 0, "frechet": 2.0, "frechet.floor": 1.0}]
-    assert store.runs["run-0"]["lines"][0][f"{NAME}/frechet"] == 2.0
+    assert store.runs["run-0"]["lines"] == [{"step": 0, f"{NAME}/frechet": 2.0}]
+    assert "| frechet | 2 | 1 |" in store.runs["run-0"]["tags"]["mlflow.note.content"]
     assert child["artifacts"] == ["metrics/metrics.json"]
 
 

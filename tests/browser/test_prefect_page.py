@@ -1,0 +1,84 @@
+"""What a person must see of Prefect's page after a run."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from flows.dashboard import Page
+from tests.browser.conftest import NAME, Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]  # a whole run comes first
+
+NOISE = ("/ico/undefined.svg",)  # the icon of a run whose state is not known yet
+STAGES = ("fetch@digits", "prepare@digits", f"train@{NAME}-joint", f"evaluate@{NAME}")
+
+
+def ask(served: dict[str, Page], what: str) -> list[dict[str, Any]]:
+    """Ask Prefect's server for all of something."""
+    address = f"{served['Prefect'].address}api/{what}/filter"
+    asked = urllib.request.Request(address, b"{}", {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return json.load(answer)
+
+
+@pytest.fixture
+def visitor(browser: Browser, served: dict[str, Page], shots: object) -> Iterator[Visitor]:
+    """A visitor of Prefect's page."""
+    made = Visitor(browser, served["Prefect"].address, shots, NOISE)
+    yield made
+    made.leave()
+
+
+def test_the_page_opens_with_the_run_by_its_name(visitor: Visitor) -> None:
+    page = visitor.open()
+    page.get_by_text("Completed").first.wait_for()
+    page = visitor.open("runs")
+    page.get_by_role("link", name=NAME, exact=True).first.wait_for()
+    assert page.get_by_text("S10", exact=True).first.is_visible()
+    visitor.keep("prefect-runs")
+
+
+def test_a_run_shows_its_graph_tags_and_stages(visitor: Visitor, served: dict[str, Page]) -> None:
+    [run] = ask(served, "flow_runs")
+    page = visitor.open(f"runs/flow-run/{run['id']}")
+    for tag in (NAME, "S10"):
+        page.get_by_text(tag, exact=True).first.wait_for()
+    graph = page.locator("canvas").first
+    graph.wait_for()
+    page.wait_for_timeout(4000)  # the graph comes in by a movement
+    assert graph.bounding_box()["width"] > 600
+    visitor.keep("prefect-flow-run")
+    page.get_by_text("Task Runs", exact=True).first.click()
+    for stage in STAGES:
+        page.get_by_text(stage, exact=True).first.wait_for()
+    for tag in ("train", "evaluate"):
+        assert page.get_by_text(tag, exact=True).first.is_visible()
+    visitor.keep("prefect-stages")
+
+
+def test_a_run_lists_its_progress_and_results(visitor: Visitor, served: dict[str, Page]) -> None:
+    [run] = ask(served, "flow_runs")
+    page = visitor.open(f"runs/flow-run/{run['id']}")
+    page.get_by_text("Artifacts", exact=True).first.click()
+    for name in (f"results-{NAME}", f"picture-{NAME}"):
+        page.get_by_text(name).first.wait_for()
+    page = visitor.open("artifacts")
+    page.get_by_text(f"progress-{NAME}-train-joint").first.wait_for()
+    visitor.keep("prefect-artifacts")
+
+
+def test_the_results_have_figures_and_pictures(visitor: Visitor, served: dict[str, Page]) -> None:
+    found = {each["key"]: each for each in ask(served, "artifacts")}
+    assert found[f"progress-{NAME}-train-joint"]["data"] == 100
+    page = visitor.open(f"artifacts/artifact/{found[f'results-{NAME}']['id']}")
+    page.get_by_role("heading", name=NAME, exact=True).wait_for()
+    for words in ("floor", "ceiling", "tutorial", "nearest_training", "report.html"):
+        assert page.get_by_text(words).first.is_visible(), words
+    pictures = page.locator("img[src^='data:image']")
+    pictures.first.wait_for()
+    assert pictures.evaluate_all("(all) => all.every((one) => one.naturalWidth > 100)")
+    visitor.keep("prefect-results", full=True)
