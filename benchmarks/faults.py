@@ -83,25 +83,36 @@ def note(trial: Trial, said: Said) -> str:
 
 
 def killed(trial: Trial, victims: Victims, *words: str) -> str:
-    """Kill one of some processes, again and again, each time at a random moment of a run."""
-    for _ in range(KILLS):
+    """Kill one of some processes, again and again, each time at a random moment of a run.
+
+    A run that had ended before its moment is no kill; the project forgets it and begins anew.
+    """
+    for _ in range(4 * KILLS):
+        if len(trial.kills) == KILLS:
+            break
         moment = trial.dice.uniform(0.0, trial.seconds)
         run = trial.box.start(*words)
         wait(lambda run=run: run.poll() is not None, moment)
         victim = wait(lambda run=run: run.poll() is not None or victims(trial.box, run))
         if run.poll() is not None:
-            return finish(trial, *words)  # all is done; the kills that are left find nothing
+            if wrong := finish(trial, *words):
+                return wrong
+            trial.box.forget()
+            continue
         trial.kills.append(moment)
         trial.dice.choice(victim).kill()
-        if victims is flow:
-            run.wait()
-            if said := left_behind(trial.box):
-                return said
-            continue
-        said = trial.box.end(run)
-        if said.code and (wrong := note(trial, said)):
+        if wrong := after_kill(trial, run, victims is flow):
             return wrong
     return finish(trial, *words)
+
+
+def after_kill(trial: Trial, run: "subprocess.Popen[bytes]", whole: bool) -> str:
+    """Return what is wrong once something was killed: the whole run, or a part of it."""
+    if whole:
+        run.wait()
+        return left_behind(trial.box)
+    said = trial.box.end(run)
+    return note(trial, said) if said.code else ""
 
 
 def flow(box: Sandbox, run: "subprocess.Popen[bytes]") -> list[psutil.Process]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.reliability import NAMES, forget, template
+from benchmarks.reliability import NAMES, template
 from benchmarks.sandbox import ROOT, Sandbox
 from flows.environment import prepare_environment
 from tasks.device import describe
@@ -42,7 +42,7 @@ def commands(box: Sandbox) -> list[str]:
 
 def bare(box: Sandbox, lines: list[str]) -> float:
     """Run the commands without the tools; return the seconds."""
-    forget(box)
+    box.forget()
     begun = time.monotonic()
     told = {**os.environ, "PYTHONPATH": str(box.root)}
     for line in lines:
@@ -52,7 +52,7 @@ def bare(box: Sandbox, lines: list[str]) -> float:
 
 def whole(box: Sandbox) -> float:
     """Run `ebm run`; return the seconds."""
-    forget(box)
+    box.forget()
     said = box.run()
     if said.code:
         raise RuntimeError(f"it ended with {said.code}: {said.text[-1000:]}")

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import sys
 import tempfile
 import time
@@ -28,7 +27,6 @@ from tasks.lineage import commit
 NAMES = ["contrast-2d-rings-shortrun"]
 TRIALS = {"kill_flow": 10, "kill_stage": 10, "kill_worker": 10, "disk_full": 1}
 FEW = 3  # trials of any other fault
-USED = ("data", "models", "samples", "results", ".work", "dvc.lock", ".dvc/cache", ".dvc/tmp")
 
 
 def template(folder: Path) -> tuple[Sandbox, dict[str, str], float]:
@@ -38,24 +36,16 @@ def template(folder: Path) -> tuple[Sandbox, dict[str, str], float]:
     """
     box = Sandbox(folder / "template", NAMES)
     box.make()
+    seconds = []
     for _ in range(2):
-        forget(box)
+        box.forget()
         said = box.run()
         if said.code:
             raise RuntimeError(f"a run left alone ended with {said.code}: {said.text[-1000:]}")
+        seconds.append(said.seconds)
     wanted = box.digest()
-    forget(box)
-    return box, wanted, said.seconds
-
-
-def forget(box: Sandbox) -> None:
-    """Remove all that runs have made."""
-    for name in USED:
-        path = box.root / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    box.forget()
+    return box, wanted, min(seconds)
 
 
 def measure(

@@ -20,6 +20,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 CODE = ("ebm", "tasks", "flows")
 FILES = (".gitignore", ".dvcignore")
+MADE = ("data", "models", "samples", "results", ".work", "dvc.lock", ".dvc/cache", ".dvc/tmp")
 FIT = {"updates": 60, "batch": 32, "check_every": 2, "checkpoint_every": 4}
 PATIENCE = 600.0  # seconds until a command counts as stuck
 
@@ -135,6 +136,15 @@ class Sandbox:
         stages = yaml.safe_load((self.root / "dvc.lock").read_text())["stages"]
         outs = sorted({out["path"] for stage in stages.values() for out in stage["outs"]})
         return {path: checksum(self.root / path) for path in outs}
+
+    def forget(self) -> None:
+        """Remove all that runs have made but the databases of MLflow and Prefect."""
+        for name in MADE:
+            path = self.root / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """End what still runs there, and remove the folder."""
