@@ -76,7 +76,7 @@ def note(trial: Trial, said: Said) -> str:
     """Keep the sentence that a failed run says; return what is wrong with how it says it."""
     if TRACEBACK in said.text:
         return "it printed a traceback"
-    plain = " ".join(said.text.split())
+    plain = " ".join(said.text.split()).replace(f"{trial.box.root}/", "")
     found = re.findall(r"(?:ebm: |failed[:,] |: failed)[^│┃]{10,240}", plain)
     trial.heard.append(found[-1].strip() if found else plain[-200:])
     return ""
