@@ -50,7 +50,7 @@ def figure(value: float | None) -> str:
     """Say a figure in nats.
 
     >>> figure(0.0345), figure(None)
-    ('0.034', '-')
+    ('0.035', '-')
     """
     return "-" if value is None else f"{value:.3f}"
 
