@@ -4,11 +4,11 @@ It has the project's own code, graph and commands; params.yaml and dvc.yaml hold
 experiments, cut down, so that a run is mostly starting, writing and reading: what faults meet.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import psutil
 import yaml
 
+from ebm.datasets.source import sha256
+
 ROOT = Path(__file__).parents[1]
 CODE = ("ebm", "tasks", "flows")
-FILES = (".gitignore", ".dvcignore")
+FILES = ("params.yaml", "dvc.yaml", ".gitignore", ".dvcignore")
 MADE = ("data", "models", "samples", "results", ".work", "dvc.lock", ".dvc/cache", ".dvc/tmp")
 FIT = {"updates": 60, "batch": 32, "check_every": 2, "checkpoint_every": 4}
 PATIENCE = 600.0  # seconds until a command counts as stuck
@@ -33,6 +35,14 @@ class Said(NamedTuple):
     seconds: float
 
 
+class Plain(yaml.SafeDumper):
+    """Writes what is held twice twice: params.yaml may have no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Tell that nothing is an alias."""
+        return True
+
+
 class Sandbox:
     """A project in a folder of its own.
 
@@ -43,29 +53,19 @@ class Sandbox:
 
     def __init__(self, root: Path, names: Sequence[str]) -> None:
         self.root, self.names = root, list(names)
+        self.said: dict[int, Path] = {}  # what each command prints, by its process
 
     def make(self) -> None:
-        """Write the project into its folder, which git and DVC know then."""
-        from dvc.repo import Repo
-
-        self.root.mkdir(parents=True, exist_ok=True)
-        for name in CODE:
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, self.root / name, ignore=ignored)
-        for name in FILES:
-            shutil.copy(ROOT / name, self.root)
+        """Write the project into its folder."""
+        copy_project(self.root)
         params = cut(yaml.safe_load((ROOT / "params.yaml").read_text()), self.names)
         graph = prune(yaml.safe_load((ROOT / "dvc.yaml").read_text()), self.names)
         self.write("params.yaml", params)
         self.write("dvc.yaml", graph)
-        subprocess.run(["git", "init", "-q", str(self.root)], check=True)
-        Repo.init(str(self.root)).close()
 
     def write(self, name: str, content: object) -> None:
         """Write YAML, with no aliases."""
-        plain = yaml.SafeDumper
-        plain.ignore_aliases = lambda self, data: True  # type: ignore[method-assign]
-        (self.root / name).write_text(yaml.dump(content, Dumper=plain, sort_keys=False))
+        (self.root / name).write_text(yaml.dump(content, Dumper=Plain, sort_keys=False))
 
     def copy(self, root: Path) -> "Sandbox":
         """Return a copy in another folder."""
@@ -73,20 +73,26 @@ class Sandbox:
         return Sandbox(root, self.names)
 
     def start(self, *words: str, **environment: str) -> "subprocess.Popen[bytes]":
-        """Start `ebm WORDS`, all of them given at once; what it prints goes to .work/said."""
-        said = self.root / ".work" / "said"
-        said.parent.mkdir(exist_ok=True)
-        told = {**os.environ, "PYTHONPATH": str(self.root), **environment}
-        with said.open("wb") as file:
-            return subprocess.Popen(
+        """Start `ebm WORDS`, a run if none; what it prints goes to a file for `end`."""
+        (self.root / ".work").mkdir(exist_ok=True)
+        handle, place = tempfile.mkstemp(dir=self.root / ".work", prefix="said-")
+        with os.fdopen(handle, "wb") as file:
+            process = subprocess.Popen(
                 [sys.executable, "-m", "flows", *(words or ("run", *self.names))],
                 cwd=self.root,
-                env={name: value for name, value in told.items() if name != "EBM_DATA"},
+                env=self.environment(**environment),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C here is no Ctrl-C there
             )
+        self.said[process.pid] = Path(place)
+        return process
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return what a command is told: this project's code, and the embedded data."""
+        told = {**os.environ, "PYTHONPATH": str(self.root), **more}
+        return {name: value for name, value in told.items() if name != "EBM_DATA"}
 
     def run(self, *words: str, **environment: str) -> Said:
         """Run `ebm WORDS` to its end."""
@@ -98,7 +104,7 @@ class Sandbox:
         """Wait for the end of a command."""
         begun = time.monotonic() if begun is None else begun
         code = process.wait(PATIENCE)
-        text = (self.root / ".work" / "said").read_text(errors="replace")
+        text = self.said[process.pid].read_text(errors="replace")
         return Said(code, text, time.monotonic() - begun)
 
     def processes(self) -> list[psutil.Process]:
@@ -134,8 +140,9 @@ class Sandbox:
         Pictures, logs and times of a run are no outputs of a stage, and not in it.
         """
         stages = yaml.safe_load((self.root / "dvc.lock").read_text())["stages"]
-        outs = sorted({out["path"] for stage in stages.values() for out in stage["outs"]})
-        return {path: checksum(self.root / path) for path in outs}
+        outs = [self.root / out["path"] for stage in stages.values() for out in stage["outs"]]
+        files = [file for out in outs for file in ([out] if out.is_file() else out.rglob("*"))]
+        return {str(f.relative_to(self.root)): sha256(f) for f in files if f.is_file()}
 
     def forget(self) -> None:
         """Remove all that runs have made but the databases of MLflow and Prefect."""
@@ -156,6 +163,19 @@ class Sandbox:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
+def copy_project(folder: Path) -> None:
+    """Copy the code, the settings and the graph into a folder, which git and DVC know then."""
+    from dvc.repo import Repo
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in CODE:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, folder)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    Repo.init(str(folder)).close()
+
+
 def wait(true: Callable[[], Any], seconds: float = 120.0) -> Any:
     """Wait until something is true, and return it; None where it did not become so."""
     until = time.monotonic() + seconds
@@ -164,15 +184,6 @@ def wait(true: Callable[[], Any], seconds: float = 120.0) -> Any:
             return found
         time.sleep(0.02)
     return None
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the names and contents of a folder."""
-    found = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
-        found.update(str(file.relative_to(path.parent)).encode() + b"\0" + file.read_bytes())
-    return found.hexdigest()
 
 
 def cut(params: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

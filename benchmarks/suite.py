@@ -11,7 +11,6 @@ does not count. Writes results/benchmarks/suite.json.
 import json
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,30 +21,14 @@ from typing import Any
 
 import yaml
 
+from benchmarks.sandbox import ROOT, copy_project
 from flows import parsed
 from flows.environment import prepare_environment
 from tasks.device import describe
 from tasks.lineage import commit
 
-ROOT = Path(__file__).parents[1]
-COPIED = ("ebm", "tasks", "flows", "params.yaml", "dvc.yaml", ".gitignore", ".dvcignore")
 TURNS, GOAL = 3, 30.0  # seconds
 FIGURES = ("metrics.json", "classify.json", "apply.json")
-
-
-def copy_project(folder: Path) -> None:
-    """Copy the code, the settings and the graph into a folder that git and DVC know."""
-    from dvc.repo import Repo
-
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, folder / name, ignore=ignore)
-        else:
-            shutil.copy(source, folder)
-    subprocess.run(["git", "init", "-q", str(folder)], check=True)
-    Repo.init(str(folder)).close()
 
 
 def forge(folder: Path) -> int:

@@ -46,16 +46,6 @@ def test_the_graph_is_cut_to_the_rows_of_an_experiment() -> None:
     assert "reference" not in kept and "evaluate-points" not in kept
 
 
-def test_a_checksum_knows_names_and_contents(tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "a").write_text("1")
-    first = sandbox.checksum(folder)
-    assert sandbox.checksum(folder) == first
-    (folder / "a").rename(folder / "b")
-    assert sandbox.checksum(folder) != first
-
-
 class Fixed(Sandbox):
     """A sandbox whose runs are told."""
 
