@@ -27,7 +27,7 @@ from tasks.device import describe
 from tasks.lineage import commit
 
 GOAL = 0.05  # of the bare seconds
-TRIAL = 4000  # iterations that tell what one costs
+TRIALS = (100, 4000)  # iterations of two short runs, which tell what one costs
 TURNS = 2
 
 
@@ -44,9 +44,10 @@ def bare(box: Sandbox, lines: list[str]) -> float:
     """Run the commands without the tools; return the seconds."""
     box.forget()
     begun = time.monotonic()
-    told = {**os.environ, "PYTHONPATH": str(box.root)}
     for line in lines:
-        subprocess.run(line.split(), cwd=box.root, env=told, check=True, capture_output=True)
+        subprocess.run(
+            line.split(), cwd=box.root, env=box.environment(), check=True, capture_output=True
+        )
     return time.monotonic() - begun
 
 
@@ -70,11 +71,12 @@ def lengthen(box: Sandbox, updates: int) -> None:
 def measure(box: Sandbox, seconds: float) -> dict[str, Any]:
     """Return what the tools add to an experiment of so many seconds."""
     lines = commands(box)
-    lengthen(box, 1)
-    least = bare(box, lines)
-    lengthen(box, TRIAL)
-    each = (bare(box, lines) - least) / TRIAL
-    updates = max(1, round((seconds - least) / each))
+    took = []
+    for updates in TRIALS:
+        lengthen(box, updates)
+        took.append(bare(box, lines))
+    each = (took[1] - took[0]) / (TRIALS[1] - TRIALS[0])
+    updates = max(TRIALS[0], round(TRIALS[0] + (seconds - took[0]) / each))
     lengthen(box, updates)
     turns = [(bare(box, lines), whole(box)) for _ in range(TURNS)]
     added = statistics.median(b - a for a, b in turns)
