@@ -23,8 +23,7 @@ class Run:
     """The stages of one flow: which are still to come, which run, and what became of the others."""
 
     def __init__(self, paths: Paths, params: Params, work: Work, hooks: Hooks) -> None:
-        self.paths, self.root = paths, paths.root.resolve()
-        self.work, self.hooks = work, hooks
+        self.paths, self.work, self.hooks = paths, work, hooks
         self.stages = {stage.address: stage for stage in work.stages}
         self.needs = {s.address: need_of(params, s) for s in work.stages}
         cores, most = engines.space(work.manner.engine, work.manner.workers)
@@ -118,7 +117,7 @@ class Run:
         """Return what is to be known of a stage where it runs."""
         work, address = self.work, stage.address
         return Order(
-            self.root,
+            self.paths.root.resolve(),
             stage,
             work.reasons.get(address),
             work.refused.get(address),
