@@ -162,7 +162,7 @@ def training(trial: Trial, **environment: str) -> Iterator["subprocess.Popen[byt
 
 def checkpoints(box: Sandbox) -> list[Path]:
     """Return the checkpoints of stages that are not done."""
-    return sorted((box.root / ".work" / "scratch").rglob("checkpoint*.pt"))
+    return sorted((box.root / ".work" / "scratch").rglob("checkpoint.pt"))
 
 
 def interrupt(trial: Trial, times: int) -> str:
@@ -191,7 +191,7 @@ def interrupt_twice(trial: Trial) -> str:
 
 
 def torn(trial: Trial, tear: Callable[[bytes], bytes]) -> str:
-    """Kill a run, and change its checkpoints."""
+    """Kill a run, and change its last checkpoints: it goes on from what is whole."""
     with training(trial) as run:
         run.kill()
         run.wait()
@@ -202,10 +202,10 @@ def torn(trial: Trial, tear: Callable[[bytes], bytes]) -> str:
     for path in found:
         path.write_bytes(tear(path.read_bytes()))
     said = trial.box.run()
-    if "is damaged" not in said.text:
+    if "is damaged" not in said.text and "not a checkpoint" not in said.text:
         return f"the damage is not seen: {said.text[-300:]}"
-    trial.box.run("clean", *trial.box.names)  # as the sentence advises
-    return note(trial, said) or finish(trial)
+    trial.heard.extend(line for line in said.text.splitlines() if "checkpoint" in line)
+    return ended_well(trial, said) or finish(trial)
 
 
 def checkpoint_truncated(trial: Trial) -> str:

@@ -23,6 +23,10 @@ class Unreadable(ValueError):
         self.fault = fault
 
 
+class Damaged(Unreadable):
+    """A file that is not, byte for byte, what `write` wrote."""
+
+
 def write(path: Path, state: dict[str, Any]) -> None:
     """Write a tree of tensors and plain values to a file, atomically.
 
@@ -40,20 +44,65 @@ def write(path: Path, state: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return what `write` wrote, tensors on the CPU.
+def follow(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint in the place of the last one, which is kept beside it."""
+    if path.exists():
+        os.replace(path, spare(path))
+    write(path, state)
+
+
+def spare(path: Path) -> Path:
+    """Return where the checkpoint before the last one is."""
+    return path.with_name(f"before-{path.name}")
+
+
+def mend(path: Path) -> str:
+    """Have the last whole checkpoint in its place; return what was lost, nothing as a rule.
+
+    A kill between the two steps of `follow` leaves only the spare one; a disk may damage either.
+    What is not whole is removed, so that a run goes on from the one before it, or begins anew: it
+    ends with the same bits.
+    """
+    lost = []
+    for place in (path, spare(path)):
+        try:
+            payload(place)
+        except FileNotFoundError:
+            continue
+        except Damaged as error:
+            lost.append(error.fault)
+            place.unlink()
+        else:
+            os.replace(place, path)
+            break
+    whole = "the one before it serves" if path.exists() else "it begins anew"
+    return f"{' and '.join(lost)}: {whole}" if lost else ""
+
+
+def payload(path: Path) -> bytes:
+    """Return what torch.save wrote.
 
     Raises:
-        Unreadable: the file is no checkpoint, or damaged.
+        Damaged: the file is not what `write` wrote.
     """
     content = path.read_bytes()
     head = len(MAGIC) + 65
     if not content.startswith(MAGIC):
-        raise Unreadable(f"{path} is not a checkpoint of this program")
+        raise Damaged(f"{path} is not a checkpoint of this program")
     if hashlib.sha256(content[head:]).hexdigest().encode() != content[len(MAGIC) : head - 1]:
-        raise Unreadable(f"checkpoint {path} is damaged")
+        raise Damaged(f"checkpoint {path} is damaged")
+    return content[head:]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what `write` wrote, tensors on the CPU.
+
+    Raises:
+        Unreadable: the file is damaged, or no checkpoint.
+    """
+    content = payload(path)
     try:
-        state = torch.load(io.BytesIO(content[head:]), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zipfile and torch each have their own
         raise Unreadable(
             f"checkpoint {path} holds more than tensors and plain values, or none"

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ebm.checkpoint import read, write
+from ebm.checkpoint import follow, read
 from ebm.health import HISTORY, WINDOW, Verdict, advice, blamed, judge
 from ebm.labels import fitting
 from ebm.processes import (
@@ -158,7 +158,8 @@ def fit(
         learner: freshly built; it is changed.
         data: (M, ...), all training data, in the learner's range.
         seed: of the order of the data and of the chains' noise.
-        checkpoint: a file that is read at the start, and replaced as the run goes on.
+        checkpoint: a file that is read at the start, and replaced as the run goes on; the one
+            before it is kept beside it (`ebm.checkpoint.mend`).
         report: told after every look of the judge.
         processes: those that run this together; each calls it with the same arguments, and all
             get the same networks, curves and verdicts. Process 0 writes the checkpoint.
@@ -189,7 +190,7 @@ def fit(
             if checkpoint:
                 whole = gathered(processes, good)
                 if processes.rank == 0:
-                    write(checkpoint, whole)
+                    follow(checkpoint, whole)
     return Fitted(run.average.module, run.named_curves(), run.events, run.judge())
 
 

@@ -191,7 +191,10 @@ def held(lock: Path) -> str | None:
 
 
 def checkpoint(paths: Paths, params: Params, stage: Stage) -> None:
-    """Refuse a checkpoint that the stage would go on from, and that is damaged or another run's."""
+    """Refuse a checkpoint that the stage would go on from, and that is another run's.
+
+    A damaged one is no hindrance: the stage goes on from the one before it, and says so.
+    """
     if stage.verb != "train":
         return
     home = paths.work / "scratch" / stage.name / stage.label
@@ -206,6 +209,8 @@ def checkpoint(paths: Paths, params: Params, stage: Stage) -> None:
     advice = f"`ebm clean {stage.name}` removes it"
     try:
         state = checkpoints.read(mine)
+    except checkpoints.Damaged:
+        return
     except checkpoints.Unreadable as error:
         raise ValueError(f"{error.fault}; {advice}") from None
     fit = inputs(params, "train", stage.name, stage.part).train.fit

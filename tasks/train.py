@@ -1,9 +1,11 @@
 """train: run a learner's stage over the data, and over the model below it."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from ebm.checkpoint import mend
 from ebm.fit import Diverged, Fitted, Progress, fit
 from ebm.learn import learner_class
 from ebm.model import load, save
@@ -30,6 +32,11 @@ class Job(NamedTuple):
     scratch: Scratch
     monitor: Monitor | None
 
+    @property
+    def checkpoint(self) -> Path:
+        """Where the run's state is kept until it ends."""
+        return self.scratch.folder / "checkpoint.pt"
+
 
 def run(
     name: str,
@@ -42,6 +49,8 @@ def run(
     """Write models/NAME/PART: model.json, model.pt and curves.csv."""
     job = Job(name, part, inputs, paths, scratch, monitor)
     device = pick_device(inputs.device)
+    if lost := mend(job.checkpoint):
+        monitor.say(lost)
     if inputs.train.processes == 1 and not started_outside():
         learn(ALONE, device, job)
     else:
@@ -89,7 +98,7 @@ def learn(processes: Processes, device: str, job: Job) -> dict[str, Any]:
             torch.from_numpy(data["x"]),
             job.inputs.train.fit,
             seed=seed_of(job.inputs),
-            checkpoint=job.scratch.folder / "checkpoint.pt",
+            checkpoint=job.checkpoint,
             report=report,
             processes=processes,
             labels=torch.from_numpy(data["y"]).long() if labelled else None,

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ebm import checkpoint
-from ebm.checkpoint import MAGIC, Unreadable, read, write
+from ebm.checkpoint import MAGIC, Unreadable, follow, mend, read, spare, write
 
 STATE = {
     "step": 3,
@@ -103,3 +103,50 @@ def test_fault_is_told_without_the_advice_too(path: Path) -> None:
     with pytest.raises(Unreadable, match="damaged; remove it to start afresh") as caught:
         read(path)
     assert caught.value.fault == f"checkpoint {path} is damaged"
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    for step in (1, 2):
+        follow(tmp_path / "state.pt", {"step": step})
+    return tmp_path / "state.pt"
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 4
+    path.write_bytes(content)
+
+
+def test_checkpoint_before_the_last_stays_beside_it(two: Path) -> None:
+    assert (read(two)["step"], read(spare(two))["step"]) == (2, 1)
+    assert mend(two) == ""
+    assert read(two)["step"] == 2
+
+
+def test_damaged_checkpoint_gives_way_to_the_one_before_it(two: Path) -> None:
+    flip(two)
+    assert mend(two) == f"checkpoint {two} is damaged: the one before it serves"
+    assert read(two)["step"] == 1
+    assert mend(two) == ""
+
+
+def test_kill_between_the_two_steps_of_a_write_costs_one_checkpoint(two: Path) -> None:
+    two.rename(spare(two))
+    assert mend(two) == ""
+    assert read(two)["step"] == 2
+
+
+def test_damage_to_both_begins_anew(two: Path) -> None:
+    flip(two)
+    spare(two).write_bytes(b"")
+    assert mend(two).endswith("is not a checkpoint of this program: it begins anew")
+    assert not two.exists()
+    assert not spare(two).exists()
+    assert mend(two) == ""
+
+
+def test_damage_to_the_spare_one_alone_is_none(two: Path) -> None:
+    flip(spare(two))
+    assert mend(two) == ""
+    assert read(two)["step"] == 2

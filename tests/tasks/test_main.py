@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from ebm import checkpoint
 from tasks.__main__ import explain, main
 from tasks.scratch import Scratch
 
@@ -150,19 +152,36 @@ def test_damaged_data_are_refused_in_one_sentence_and_the_old_model_stays(
     assert content(at / "models") == before
 
 
-def test_foreign_checkpoint_is_refused_in_one_sentence(
-    at: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def put_checkpoint(monkeypatch: pytest.MonkeyPatch, fill: Callable[[Path], object]) -> None:
+    """Have a checkpoint in a stage's scratch folder from its beginning."""
     enter = Scratch.__enter__
 
-    def with_foreign_checkpoint(self: Scratch) -> Scratch:
+    def with_checkpoint(self: Scratch) -> Scratch:
         held = enter(self)
-        torch.save({"x": 1}, held.folder / "checkpoint.pt")
+        fill(held.folder / "checkpoint.pt")
         return held
 
-    monkeypatch.setattr(Scratch, "__enter__", with_foreign_checkpoint)
+    monkeypatch.setattr(Scratch, "__enter__", with_checkpoint)
+
+
+def test_damaged_checkpoint_is_said_and_training_begins_anew_to_the_same_bits(
+    at: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["train", "tiny", "joint"]) == 0
+    before = content(at / "models")
+    capsys.readouterr()
+    put_checkpoint(monkeypatch, lambda path: torch.save({"x": 1}, path))
+    assert main(["train", "tiny", "joint"]) == 0
+    assert "is not a checkpoint of this program: it begins anew" in capsys.readouterr().out
+    assert content(at / "models") == before
+
+
+def test_checkpoint_of_another_run_is_refused_in_one_sentence(
+    at: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_checkpoint(monkeypatch, lambda path: checkpoint.write(path, {"step": 1}))
     assert main(["train", "tiny", "joint"]) == 1
-    assert "checkpoint.pt is not a checkpoint of this program" in one_line(capsys)
+    assert "is not of this run" in one_line(capsys)
 
 
 def test_full_disk_is_said_in_one_sentence_and_leaves_the_old_model(
