@@ -157,12 +157,18 @@ def above(every: Mapping[str, Stage], addresses: Iterable[str]) -> set[str]:
 def status(
     repo: Any, paths: Paths, stages: Sequence[Stage], params: Path | None = None
 ) -> dict[str, list[str]]:
-    """Return why each changed stage would run, in plain words; DVC is asked once.
+    """Return why each changed stage would run, in plain words.
+
+    DVC's own `Repo.status` reads dvc.yaml and dvc.lock anew for each stage that is named.
 
     Args:
+        repo: as it was opened: what has been read of it is not read again.
         params: the file read in place of params.yaml, if any.
     """
-    changes = repo.status(targets=[s.address for s in stages]) if stages else {}
+    wanted, changes = {s.address for s in stages}, {}
+    with repo.lock:
+        for stage in (s for s in repo.index.stages if s.addressing in wanted):
+            changes.update(stage.status(check_updates=True))
     if not changes:
         return {}
     entries, content = lockfile.entries(paths), read_yaml(params or paths.params)
