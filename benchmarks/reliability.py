@@ -2,7 +2,7 @@
 
     python -m benchmarks.reliability [FAULT...] [--trials N]
 
-Each fault is done to a sandbox (benchmarks/sandbox.py, benchmarks/faults.py), which must end with
+Each fault is done to a sandbox (benchmarks/sandbox.py, benchmarks/faults), which must end with
 the bits of a run that was left alone. Writes results/reliability.json after each fault; a fault
 that is not named keeps the figures it has. Kills come five to a trial, so that 10 trials are 50.
 """
@@ -17,7 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults import FAULTS, KILLS, Trial
+from benchmarks.faults import FAULTS
+from benchmarks.faults.kills import KILLS
+from benchmarks.faults.trial import Trial
 from benchmarks.sandbox import ROOT, Sandbox
 from flows.environment import prepare_environment
 from tasks.artefacts import write_json

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks import faults, reliability, sandbox
-from benchmarks.faults import FAULTS, Trial
+from benchmarks import reliability, sandbox
+from benchmarks.faults import FAULTS
+from benchmarks.faults.trial import TRACEBACK, Trial, finish
 from benchmarks.sandbox import ROOT, Said, Sandbox
 from tasks import settings
 
@@ -67,14 +68,14 @@ class Fixed(Sandbox):
         (Said(0, "", 1.0), {"models": "2"}, "other bits than a run left alone: models"),
         (Said(0, "", 1.0), {}, "other bits than a run left alone: models"),
         (Said(1, "ebm: no", 1.0), {"models": "1"}, "the last run ended with 1: ebm: no"),
-        (Said(0, faults.TRACEBACK, 1.0), {"models": "1"}, "the last run printed a traceback"),
+        (Said(0, TRACEBACK, 1.0), {"models": "1"}, "the last run printed a traceback"),
     ],
 )
 def test_a_last_run_must_end_well_with_the_same_bits(
     tmp_path: Path, said: Said, found: dict[str, str], wrong: str
 ) -> None:
     trial = Trial(Fixed(tmp_path, said, found), {"models": "1"}, 1.0, random.Random(0), [], [])
-    assert faults.finish(trial) == wrong
+    assert finish(trial) == wrong
 
 
 def test_what_is_found_is_kept_beside_what_other_faults_have(

@@ -1,26 +1,23 @@
 """docs/versions.md is followed from its first command to its last, in a tiny project."""
 
-import os
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
-from tests.flows.conftest import ROOT, copy_code, tiny
+from tests.flows.conftest import JOINT, ROOT, TRAIN, copy_code, tiny
+from tests.flows.reader import Reader, blocks
 
 pytestmark = pytest.mark.slow
 
 NAME = "multigrid-folder"
-PAGE = (ROOT / "docs" / "versions.md").read_text()
-SH = re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S)
-PYTHON = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
+PAGE = "docs/versions.md"
 
 
 def draw(folder: Path, count: int, seed: int) -> None:
@@ -33,53 +30,12 @@ def draw(folder: Path, count: int, seed: int) -> None:
         smooth.save(folder / f"{folder.name}-{number}.jpg")
 
 
-class Reader:
-    """Follows the page in a project of its own, with a home and a program `ebm` of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.project = folder / "project"
-        home, programs = folder / "home", folder / "bin"
-        draw(home / "Holiday", 60, 0)
-        draw(home / "Garden", 6, 1)
-        programs.mkdir()
-        ebm = programs / "ebm"
-        ebm.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m flows "$@"\n')
-        ebm.chmod(0o755)
-        who = {
-            f"GIT_{w}_{k}": "a@b.example"
-            for w in ("AUTHOR", "COMMITTER")
-            for k in ("NAME", "EMAIL")
-        }
-        path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        cache = str(folder / "site")
-        self.env = {
-            **os.environ,
-            **who,
-            "HOME": str(home),
-            "PATH": path,
-            "DVC_SITE_CACHE_DIR": cache,
-        }
-        self.env.pop("PYTHONPATH", None)
-
-    def follow(self, script: str) -> str:
-        """Run a block of the page; a command that fails fails the test."""
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            cwd=self.project,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{script}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done.stdout + done.stderr
-
-
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
     """A reader in a project under git and DVC, its one experiment cut down to seconds."""
     made = Reader(tmp_path)
-    made.project.mkdir()
+    draw(made.home / "Holiday", 60, 0)
+    draw(made.home / "Garden", 6, 1)
     copy_code(made.project)
     content = yaml.load((ROOT / "params.yaml").read_text(), yaml.CSafeLoader)
     experiment = tiny(content)["experiments"][NAME]
@@ -94,7 +50,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 @pytest.mark.timeout(3000)
 def test_the_page_on_versions_does_what_it_says(reader: Reader) -> None:
     said = {}
-    for block in SH:
+    for block in blocks(PAGE):
         said[block.split("\n")[0].split("#")[0].strip()] = reader.follow(block)
     assert "prepare@folder would run:\n  pictures changed" in said["cp ~/Garden/*.jpg pictures/"]
     beside = said[f"ebm compare {NAME}@HEAD~1 {NAME}"]
@@ -108,6 +64,44 @@ def test_the_page_on_versions_does_what_it_says(reader: Reader) -> None:
     assert (elsewhere / figures).read_bytes() == (reader.project / figures).read_bytes()
     promoted = said[f"ebm promote {NAME}"]
     assert promoted.count("version 1 is ") == 3
-    for block in PYTHON:
+    for block in blocks(PAGE, "python"):
         script = f"python - <<'END'\n{block}\nprint(tuple(images.shape))\nEND"
         assert "(16, 3, 64, 64)" in reader.follow(script)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server on this machine that speaks S3 and has the bucket BUCKET."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    urlopen(Request(f"http://{host}:{port}/BUCKET", method="PUT"))
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.mark.timeout(1500)
+def test_a_bucket_keeps_data_and_results_of_a_project(
+    trained: Path, bucket: str, tmp_path: Path
+) -> None:
+    reader = Reader(tmp_path)
+    shutil.rmtree(reader.project)
+    shutil.copytree(trained, reader.project)
+    words = {"https://HOST": bucket, "KEY": "anyone", "SECRET": "hidden"}
+    (block,) = blocks(PAGE, "bash")
+    reader.follow(reduce(lambda text, pair: text.replace(*pair), words.items(), block))
+    assert "hidden" not in (reader.project / ".dvc" / "config").read_text()
+    reader.follow("git add -A && git commit -qm 'Where data and models are kept'")
+    reader.follow("dvc push --run-cache")
+    reader.follow(
+        "git clone -q . ../elsewhere && cp .dvc/config.local ../elsewhere/.dvc/ && "
+        f"cd ../elsewhere && dvc pull --run-cache {TRAIN} --with-deps"
+    )
+    model = Path("models") / JOINT / "joint"
+    for name in ("model.pt", "curves.csv"):
+        pulled = tmp_path / "elsewhere" / model / name
+        assert pulled.read_bytes() == (reader.project / model / name).read_bytes()
+    said = reader.follow(f"cd ../elsewhere && dvc status {TRAIN}")
+    assert "up to date" in said

@@ -1,0 +1,168 @@
+"""The commands of the pages are run, page by page, in a tiny project; or it is said why not."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from benchmarks.sandbox import Plain, copy_project, cut, prune
+from flows.server import free_port
+from tasks.params_file import read_yaml
+from tests.conftest import cut_down
+from tests.flows.conftest import ROOT
+from tests.flows.reader import Reader, commands
+
+DIGITS = ["multigrid-digits", "multigrid-digits-joint"]
+NAMES = [*DIGITS, "contrast-2d-rings-nce", "contrast-2d-moons-nce"]
+ALL = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+FOLLOWED = [
+    "README.md",
+    "docs/pipeline.md",
+    "docs/recover.md",
+    "docs/scale.md",
+    "docs/own-pictures.md",
+    "docs/two-dimensional.md",
+    "docs/curves.md",
+    "docs/security.md",
+    "docs/dashboards.md",
+    "docs/schedule.md",
+]
+STAYING = {
+    "ebm serve": "ebm status says",
+    "ebm dashboard": "Ctrl-C ends",
+    "prefect worker": r"Worker .* started",
+}
+DATA = "needs a data set that EBM_DATA names"
+OTHERS = "needs a second machine"
+HOURS = "takes an hour or more; its parts have tests"
+WRITER = "is for who writes a system, and names none"
+ELSEWHERE = {  # how a command begins that is not run here, and why
+    "make": "the project's own checks, of which this is one",
+    ". .venv/bin/activate": "the environment of this test is another",
+    "ebm interpolate latent-mnist": DATA,
+    "ebm translate": DATA,
+    "ebm forecast": DATA,
+    "ebm run latent-mnist": DATA,
+    "ebm run anomaly-mnist-4": DATA,
+    "ebm run abp-faces": DATA,
+    "ebm run molecules": DATA,
+    "ebm run trajectory-zara1": DATA,
+    "ebm score latent-mnist": DATA,
+    "ebm score molecules-zinc": DATA,
+    "ebm show NAME": WRITER,
+    "ebm run NAME": WRITER,
+    "python -m tasks.revisions": WRITER,
+    "timeout 570 python -m tasks train": "needs a GPU",
+    "split": "needs a checkpoint of a GPU",
+    "cat checkpoint.pt": "needs a checkpoint of a GPU",
+    "python -m tasks train NAME PART": OTHERS,
+    "ebm adopt NAME": OTHERS,
+    "torchrun": OTHERS,
+    "ssh": OTHERS,
+    "python -m benchmarks": HOURS,
+    "pip install --no-deps --target": HOURS,
+    "pytest tests/test_fuzz.py": HOURS,
+}
+
+
+def reason(command: str) -> str | None:
+    """Return why a command is not run, None where it is."""
+    return next((why for start, why in ELSEWHERE.items() if command.startswith(start)), None)
+
+
+def test_each_command_of_the_pages_is_run_or_has_a_reason_not_to_be() -> None:
+    pages = set(ALL) - {*FOLLOWED, "docs/versions.md"}  # that one has a test of its own
+    left = [c for page in pages for c in commands(page) if reason(c) is None]
+    assert not left
+    every = [c for page in ALL for c in commands(page)]
+    assert all(any(c.startswith(start) for c in every) for start in ELSEWHERE)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """A reader in a project of a few experiments of seconds, with some pictures and points."""
+    made = Reader(tmp_path_factory.mktemp("pages"))
+    copy_project(made.project)
+    params = cut(read_yaml(ROOT / "params.yaml"), NAMES)
+    for name in DIGITS:
+        cut_down(params["experiments"][name])
+    params["datasets"]["folder"] = read_yaml(ROOT / "params.yaml")["datasets"]["folder"]
+    graph = prune(read_yaml(ROOT / "dvc.yaml"), NAMES)
+    for name, content in (("params.yaml", params), ("dvc.yaml", graph)):
+        text = yaml.dump(content, Dumper=Plain, sort_keys=False)
+        (made.project / name).write_text(text)
+    for name in ("requirements.lock", "prefect.yaml"):
+        shutil.copy(ROOT / name, made.project)
+    (made.project / "docs").mkdir()
+    fill(made)
+    yield made
+
+
+def fill(reader: Reader) -> None:
+    """Give the reader the files that the pages speak of."""
+    dice = np.random.default_rng(0)
+    (reader.home / "Holiday").mkdir()
+    for number in range(60):
+        pixels = dice.integers(0, 255, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(reader.home / "Holiday" / f"{number}.jpg")
+    half = np.zeros((8, 8), dtype=np.uint8)
+    half[:4] = 255
+    for name, image in (("seven", half // 2), ("mask", half)):
+        Image.fromarray(image).save(reader.project / f"{name}.png")
+    np.savetxt(reader.project / "points.csv", dice.normal(size=(9, 2)), delimiter=",")
+
+
+@contextmanager
+def reachable(reader: Reader) -> Iterator[None]:
+    """Have a Prefect server that PREFECT_API_URL names."""
+    port = free_port()
+    with reader.leave(f"prefect server start --port {port}", "Check out the dashboard"):
+        reader.env["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+        yield
+        del reader.env["PREFECT_API_URL"]
+
+
+def look(page: str, reader: Reader) -> None:
+    """See that what a page promises is there."""
+    here = reader.project
+    if page == "README.md":
+        assert {"index.html", *NAMES} <= {path.name for path in (here / "results").iterdir()}
+        assert "version 1 is" in reader.follow("ebm promote multigrid-digits")
+        assert list(here.glob("multigrid-digits-samples*.png"))
+    if page == "docs/pipeline.md":
+        kept = read_yaml(here / "params.yaml")["experiments"]["multigrid-digits"]
+        assert kept["train"]["grid-8"]["fit"]["updates"] == 300
+        assert "Nothing would run" in reader.follow("ebm why multigrid-digits")
+    if page == "docs/own-pictures.md":
+        manifest = json.loads((here / "data" / "prepared" / "folder" / "manifest.json").read_text())
+        assert sum(manifest["sizes"].values()) == 60
+    if page == "docs/schedule.md":
+        assert "Nothing is scheduled" in reader.follow("ebm status")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("page", FOLLOWED)
+def test_a_page_is_followed_from_its_first_command_to_its_last(page: str, reader: Reader) -> None:
+    shutil.rmtree(reader.project / "pictures", ignore_errors=True)
+    if page == "README.md":  # its pictures are those of docs/own-pictures.md
+        shutil.copytree(reader.home / "Holiday", reader.project / "pictures")
+    with ExitStack() as stack:
+        for command in commands(page):
+            if reason(command):
+                continue
+            if command.startswith("prefect") and "PREFECT_API_URL" not in reader.env:
+                stack.enter_context(reachable(reader))
+            stays = next((s for start, s in STAYING.items() if command.startswith(start)), None)
+            if stays is None:
+                reader.follow(command)
+                continue
+            if not command.startswith("prefect"):
+                stack.close()  # the one before it
+            stack.enter_context(reader.leave(command, stays))
+    look(page, reader)
