@@ -1,15 +1,21 @@
 """What a person must see of Prefect's page after a run."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
 from flows.dashboard import Page
-from tests.browser.conftest import NAME, Visitor
+from tests.browser.conftest import NAME, RUN, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]  # a whole run comes first
 
@@ -82,3 +88,30 @@ def test_the_results_have_figures_and_pictures(visitor: Visitor, served: dict[st
     pictures.first.wait_for()
     assert pictures.evaluate_all("(all) => all.every((one) => one.naturalWidth > 100)")
     visitor.keep("prefect-results", full=True)
+
+
+@pytest.fixture
+def endless(small: Path) -> Iterator[None]:
+    """The same experiment trains on and on; Ctrl-C ends it. The tests of one run come before."""
+    words = ["run", NAME, "--set", "train.joint.fit.updates=1000000"]
+    told = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_API")}
+    told |= {"PYTHONPATH": str(small), "PREFECT_HOME": str(small / ".prefect")}
+    process = subprocess.Popen([sys.executable, "-c", f"{RUN}({words!r})"], cwd=small, env=told)
+    yield
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+
+
+def test_progress_is_seen_while_a_stage_trains(
+    visitor: Visitor, served: dict[str, Page], endless: None
+) -> None:
+    until, found = time.monotonic() + 180, []
+    while not found:
+        assert time.monotonic() < until, "no progress is told"
+        time.sleep(1)
+        every = [a for a in ask(served, "artifacts") if a["key"] == f"progress-{NAME}-train-joint"]
+        found = [each["id"] for each in every if each["data"] < 100 and "/" in each["description"]]
+    page = visitor.open(f"artifacts/artifact/{found[0]}")
+    page.get_by_text("/1000000, ").first.wait_for()
+    assert page.get_by_text(" left").first.is_visible()
+    visitor.keep("prefect-progress")

@@ -1,6 +1,7 @@
 """The flow's graph is DVC's, and what would run is said with its reasons."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +98,26 @@ def test_missing_and_altered_outputs_are_named(trained: Path) -> None:
     (trained / "models").rename(trained / "elsewhere")
     changed, _ = changes([JOINT])
     assert changed[TRAIN] == [f"its output models/{JOINT}/joint is missing"]
+
+
+def test_what_has_been_read_of_the_graph_is_not_read_again(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvc.utils import strictyaml
+
+    loaded: list[str] = []
+    load = strictyaml.load
+
+    def noted(path: str, *words: Any, **options: Any) -> Any:
+        loaded.append(Path(path).name)
+        return load(path, *words, **options)
+
+    monkeypatch.setattr(strictyaml, "load", noted)
+    with open_repo(Paths()) as repo:
+        every = all_stages(repo)
+        before = list(loaded)
+        assert len(status(repo, Paths(), stages_of(every, [JOINT, GRID]))) > 4
+    assert sorted(before) == sorted(loaded) == ["dvc.lock", "dvc.yaml"]
 
 
 def test_never_run_is_said(pipeline: Path) -> None:
