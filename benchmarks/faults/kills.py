@@ -8,7 +8,15 @@ from collections.abc import Callable
 
 import psutil
 
-from benchmarks.faults.trial import TRACEBACK, Trial, finish, left_behind, note, training
+from benchmarks.faults.trial import (
+    TRACEBACK,
+    Trial,
+    finish,
+    judged,
+    left_behind,
+    note,
+    training,
+)
 from benchmarks.sandbox import Sandbox, wait
 
 KILLS = 5  # in one trial: it is killed, run again, killed again, ...
@@ -19,7 +27,8 @@ Victims = Callable[[Sandbox, "subprocess.Popen[bytes]"], list[psutil.Process]]
 def killed(trial: Trial, victims: Victims, *words: str) -> str:
     """Kill one of some processes, again and again, each time at a random moment of a run.
 
-    A run that had ended before its moment is no kill; the project forgets it and begins anew.
+    A run that comes to its end all the same is judged, and the project forgets it and begins anew.
+    One that had ended before its moment is no kill.
     """
     for _ in range(4 * KILLS):
         if len(trial.kills) == KILLS:
@@ -28,25 +37,24 @@ def killed(trial: Trial, victims: Victims, *words: str) -> str:
         run = trial.box.start(*words)
         wait(lambda run=run: run.poll() is not None, moment)
         victim = wait(lambda run=run: run.poll() is not None or victims(trial.box, run))
-        if run.poll() is not None:
-            if wrong := finish(trial, *words):
-                return wrong
-            trial.box.forget()
-            continue
-        trial.kills.append(moment)
-        trial.dice.choice(victim).kill()
-        if wrong := after_kill(trial, run, victims is flow):
+        if run.poll() is None:
+            trial.kills.append(moment)
+            trial.dice.choice(victim).kill()
+        if wrong := after(trial, run, victims is flow):
             return wrong
     return finish(trial, *words)
 
 
-def after_kill(trial: Trial, run: "subprocess.Popen[bytes]", whole: bool) -> str:
-    """Return what is wrong once something was killed: the whole run, or a part of it."""
-    if whole:
-        run.wait()
-        return left_behind(trial.box)
+def after(trial: Trial, run: "subprocess.Popen[bytes]", whole: bool) -> str:
+    """Return what is wrong once a run has ended in which something was killed, itself perhaps."""
     said = trial.box.end(run)
-    return note(trial, said) if said.code else ""
+    if said.code == -signal.SIGKILL and whole:
+        return left_behind(trial.box)
+    if said.code:
+        return note(trial, said)
+    wrong = judged(trial, said)
+    trial.box.forget()
+    return wrong
 
 
 def flow(box: Sandbox, run: "subprocess.Popen[bytes]") -> list[psutil.Process]:

@@ -41,7 +41,11 @@ class Trial(NamedTuple):
 
 def finish(trial: Trial, *words: str) -> str:
     """Run to the end; return what is wrong then."""
-    said = trial.box.run(*words)
+    return judged(trial, trial.box.run(*words))
+
+
+def judged(trial: Trial, said: Said) -> str:
+    """Return what is wrong after a whole run."""
     if said.code:
         return f"the last run ended with {said.code}: {said.text[-300:]}"
     if TRACEBACK in said.text:
