@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
@@ -37,9 +38,10 @@ def killed(trial: Trial, victims: Victims, *words: str) -> str:
         run = trial.box.start(*words)
         wait(lambda run=run: run.poll() is not None, moment)
         victim = wait(lambda run=run: run.poll() is not None or victims(trial.box, run))
-        if run.poll() is None:
-            trial.kills.append(moment)
-            trial.dice.choice(victim).kill()
+        with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+            if run.poll() is None:
+                trial.dice.choice(victim).kill()
+                trial.kills.append(moment)
         if wrong := after(trial, run, victims is flow):
             return wrong
     return finish(trial, *words)
