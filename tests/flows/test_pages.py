@@ -37,6 +37,7 @@ STAYING = {
     "ebm dashboard": "Ctrl-C ends",
     "prefect worker": r"Worker .* started",
 }
+BESIDE = {"ebm notify": "ebm serve multigrid-digits --every 6h"}  # what a command speaks to
 DATA = "needs a data set that EBM_DATA names"
 OTHERS = "needs a second machine"
 HOURS = "takes an hour or more; its parts have tests"
@@ -92,7 +93,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     for name in DIGITS:
         cut_down(params["experiments"][name])
     params["datasets"]["folder"] = read_yaml(ROOT / "params.yaml")["datasets"]["folder"]
-    graph = prune(read_yaml(ROOT / "dvc.yaml"), NAMES)
+    graph = prune(read_yaml(ROOT / "dvc.yaml"), [*NAMES, "digits"])
     for name, content in (("params.yaml", params), ("dvc.yaml", graph)):
         text = yaml.dump(content, Dumper=Plain, sort_keys=False)
         (made.project / name).write_text(text)
@@ -110,8 +111,8 @@ def fill(reader: Reader) -> None:
     for number in range(60):
         pixels = dice.integers(0, 255, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(reader.home / "Holiday" / f"{number}.jpg")
-    half = np.zeros((8, 8), dtype=np.uint8)
-    half[:4] = 255
+    half = np.zeros((224, 224), dtype=np.uint8)  # as large as the files of `ebm sample --each`
+    half[:112] = 255
     for name, image in (("seven", half // 2), ("mask", half)):
         Image.fromarray(image).save(reader.project / f"{name}.png")
     np.savetxt(reader.project / "points.csv", dice.normal(size=(9, 2)), delimiter=",")
@@ -131,7 +132,7 @@ def look(page: str, reader: Reader) -> None:
     """See that what a page promises is there."""
     here = reader.project
     if page == "README.md":
-        assert {"index.html", *NAMES} <= {path.name for path in (here / "results").iterdir()}
+        assert {"index.html", *DIGITS} <= {path.name for path in (here / "results").iterdir()}
         assert "version 1 is" in reader.follow("ebm promote multigrid-digits")
         assert list(here.glob("multigrid-digits-samples*.png"))
     if page == "docs/pipeline.md":
@@ -158,6 +159,9 @@ def test_a_page_is_followed_from_its_first_command_to_its_last(page: str, reader
                 continue
             if command.startswith("prefect") and "PREFECT_API_URL" not in reader.env:
                 stack.enter_context(reachable(reader))
+            if command.split(" http")[0] in BESIDE:
+                server = BESIDE[command.split(" http")[0]]
+                stack.enter_context(reader.leave(server, STAYING["ebm serve"]))
             stays = next((s for start, s in STAYING.items() if command.startswith(start)), None)
             if stays is None:
                 reader.follow(command)
