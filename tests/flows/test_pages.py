@@ -11,7 +11,8 @@ import yaml
 from PIL import Image
 
 from benchmarks.sandbox import Plain, copy_project, cut, prune
-from flows.server import free_port
+from flows.environment import variables
+from flows.server import free_port, start, wait_for
 from tasks.params_file import read_yaml
 from tests.conftest import cut_down
 from tests.flows.conftest import ROOT
@@ -121,11 +122,17 @@ def fill(reader: Reader) -> None:
 @contextmanager
 def reachable(reader: Reader) -> Iterator[None]:
     """Have a Prefect server that PREFECT_API_URL names."""
-    port = free_port()
-    with reader.leave(f"prefect server start --port {port}", "Check out the dashboard"):
+    port, log = free_port(), reader.home / "server.log"
+    with variables({"PREFECT_HOME": str(reader.home / "prefect")}):
+        process = start(port, log)
+    try:
+        wait_for(process, port, log)
         reader.env["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
         yield
         del reader.env["PREFECT_API_URL"]
+    finally:
+        process.kill()
+        process.wait()
 
 
 def look(page: str, reader: Reader) -> None:
