@@ -41,10 +41,10 @@ def torn(trial: Trial, tear: Callable[[bytes], bytes]) -> str:
 
 def cut_off(trial: Trial) -> list[Path]:
     """Kill a run that has written two checkpoints; return the last. Some are too fast for that."""
+    scratch = trial.box.root / ".work" / "scratch"
     for _ in range(5):
         with training(trial) as run:
-            before = trial.box.root / ".work" / "scratch"
-            wait(lambda: list(before.rglob("before-*.pt")) or run.poll() is not None)
+            wait(lambda run=run: list(scratch.rglob("before-*.pt")) or run.poll() is not None)
             run.kill()
             run.wait()
         left_behind(trial.box)
