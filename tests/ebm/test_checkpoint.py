@@ -150,3 +150,14 @@ def test_damage_to_the_spare_one_alone_is_none(two: Path) -> None:
     flip(spare(two))
     assert mend(two) == ""
     assert read(two)["step"] == 2
+
+
+def test_full_disk_leaves_a_whole_checkpoint(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        follow(two, {"step": 3})
+    assert mend(two) == ""
+    assert read(two)["step"] == 2
