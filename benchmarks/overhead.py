@@ -116,15 +116,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         box, _, _ = template(Path(folder))
         found = (ends if asked.ends else measure)(box, asked.seconds)
-    about = {"commit": commit(ROOT), "load_before": round(load, 1), "of_seconds": asked.seconds}
+    about = {
+        "commit": commit(ROOT),
+        **describe("cpu"),
+        "cores": os.cpu_count(),
+        "load_before": round(load, 1),
+        "of_seconds": asked.seconds,
+    }
     target = ROOT / "results" / "benchmarks" / "overhead.json"
     before = json.loads(target.read_text()) if target.exists() else {}
     kept = {way: before[way] for way in ("whole", "ends") if way in before}
     content = {
         "command": "python -m benchmarks.overhead",
         "experiment": NAMES[0],
-        **describe("cpu"),
-        "cores": os.cpu_count(),
         "goal": GOAL,
         **kept,
         "ends" if asked.ends else "whole": {**about, **found},
