@@ -144,10 +144,23 @@ def carry_out(
         except Exception as error:
             if interrupted(error):
                 raise KeyboardInterrupt from None
-            raise RuntimeError(f"Prefect could not run the flow: {error}") from error
+            raise RuntimeError(broken(error, work.manner.engine)) from error
     if state.is_crashed() or not run.whole:
-        raise RuntimeError(f"Prefect could not run the flow: {state.message}")
+        raise RuntimeError(broken(state.message, work.manner.engine))
     return run.flow_run, run.table()
+
+
+def broken(why: object, engine: str) -> str:
+    """Say that the flow itself broke, and what to do.
+
+    >>> broken("Nanny failed to start.", "dask")  # doctest: +NORMALIZE_WHITESPACE
+    'Prefect could not run the flow: Nanny failed to start; a worker of Dask was killed or could not
+    start, perhaps. What has run stands; run the same command again'
+    """
+    worker = "; a worker of Dask was killed or could not start, perhaps" if engine == "dask" else ""
+    reason = str(why).strip().removesuffix(".")
+    again = "What has run stands; run the same command again"
+    return f"Prefect could not run the flow: {reason}{worker}. {again}"
 
 
 def started(run: Run, params: Params) -> Any:
