@@ -37,6 +37,12 @@ class Options(Settings):
 
     fold: Literal["eth", "hotel", "univ", "zara1", "zara2"] = Field(description="the test scene")
     length: int = Field(ge=2, description="T, frames of a trajectory: those seen and those ahead")
+    held: list[str] = Field(
+        default_factory=list,
+        exclude_if=lambda held: not held,
+        description="files of training scenes, biwi_eth and the like, that are not learned from but "
+        "are the validation part, instead of the official one",
+    )
 
 
 def load(raw: Path, options: Options, tell: Tell = silent) -> Loaded:
@@ -46,18 +52,39 @@ def load(raw: Path, options: Options, tell: Tell = silent) -> Loaded:
     frame), are neighbours, and follow each other.
 
     Raises:
-        ValueError: a file is missing or a line of one is wrong.
+        ValueError: a file is missing, a line of one is wrong, or a held scene is not there.
     """
     found: list[list[Windows]] = []
-    for number, part in enumerate(PARTS, 1):
-        files = sorted((raw / options.fold / part).glob("*.txt"))
-        if not files:
-            raise ValueError(f"{raw / options.fold / part} has no .txt; fetch eth_ucy again")
+    parts = parts_of(raw / options.fold, sorted(set(options.held)))
+    for number, files in enumerate(parts, 1):
         found.append([windows(read(path), STEP, options.length) for path in files])
-        tell(number, len(PARTS))
+        tell(number, len(parts))
     sizes = [sum(len(each.x) for each in part) for part in found]
     x, labels = numbered(each for part in found for each in part)
     validation, test = (np.arange(sum(sizes[:i]), sum(sizes[: i + 1])) for i in (1, 2))
     bounds = (float(x.min()), float(x.max()))
     notes = {"unit": "m", "seconds": 0.4, "step": STEP}
     return Loaded(x, labels, test, notes, bounds, validation)
+
+
+def parts_of(fold: Path, held: list[str]) -> list[list[Path]]:
+    """Return the files of training, validation and test.
+
+    Args:
+        fold: its folder.
+        held: scenes of which both the training and the validation file are for validation alone.
+    """
+    train, validation, test = (sorted((fold / part).glob("*.txt")) for part in PARTS)
+    for part, files in zip(PARTS, (train, validation, test), strict=True):
+        if not files:
+            raise ValueError(f"{fold / part} has no .txt; fetch eth_ucy again")
+    if not held:
+        return [train, validation, test]
+    names = [path.stem.removesuffix("_train") for path in train]
+    if missing := set(held) - set(names):
+        raise ValueError(f"options.held has {min(missing)!r}; the scenes are {', '.join(names)}")
+    if set(held) == set(names):
+        raise ValueError("options.held names every scene of the training part; leave some to learn")
+    learned = [path for path, name in zip(train, names, strict=True) if name not in held]
+    own = [path for path in train + validation if path.stem.rpartition("_")[0] in held]
+    return [learned, sorted(own), test]

@@ -108,6 +108,18 @@ def test_parts_of_a_fold_follow_each_other(tmp_path: Path) -> None:
         eth_ucy.load(tmp_path, eth_ucy.Options(fold="eth", length=5))
 
 
+def test_scenes_of_a_fold_are_held_out_whole(tmp_path: Path) -> None:
+    names = ["train/a_train", "train/b_train", "val/a_val", "val/b_val", "test/c"]
+    for number, name in enumerate(names):
+        put(tmp_path / "eth" / f"{name}.txt", 10, range(number, number + 1))
+    found = eth_ucy.load(tmp_path, eth_ucy.Options(fold="eth", length=5, held=["a"]))
+    assert found.images[:, 0, 1].tolist() == [1, 1, 0, 0, 2, 2, 4, 4]
+    assert found.validation is not None and found.validation.tolist() == [2, 3, 4, 5]
+    for held, told in ((["c"], "has 'c'; the scenes are a, b"), (["a", "b"], "leave some")):
+        with pytest.raises(ValueError, match=told):
+            eth_ucy.load(tmp_path, eth_ucy.Options(fold="eth", length=5, held=held))
+
+
 def test_scenes_are_held_out_whole(tmp_path: Path) -> None:
     for number, name in enumerate(["train/a", "train/b", "test/c"]):
         put(tmp_path / f"{name}.txt", 12, range(number, number + 1))
