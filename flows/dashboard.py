@@ -20,6 +20,8 @@ HOST = "127.0.0.1"
 PATIENCE = 180.0  # seconds until a page must answer
 GRACE = 10.0  # seconds a page has to end by itself
 
+PORTS = {"--port-mlflow": 5000, "--port-prefect": 4200}  # unless a person chooses others
+
 
 class Page(NamedTuple):
     """One server: what it is called, how it is started, where it is looked at."""

@@ -8,12 +8,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import NamedTuple
 
 from flows import lockfile
+from flows.dashboard import PORTS, check_port
 from tasks.paths import Paths
 
 PYTHON = (3, 11)
@@ -53,7 +54,7 @@ def checks(paths: Paths) -> Iterator[Check]:
     yield gpu()
     yield disk(shutil.disk_usage(paths.root).free / 1e9)
     yield data(os.environ.get("EBM_DATA"))
-    yield loopback()
+    yield ports(PORTS)
     yield lock(paths)
     yield database(paths.root / "mlflow.db")
     yield program("git", "results carry no commit")
@@ -161,15 +162,26 @@ def data(folder: str | None) -> Check:
     return Check("data", "ok", f"EBM_DATA has {count} sets")
 
 
-def loopback() -> Check:
-    """A server can be bound to this machine's own address."""
+def ports(pages: Mapping[str, int]) -> Check:
+    """A server can be bound to this machine's own address, and the dashboards' ports are free.
+
+    Args:
+        pages: the port of each page by the option that chooses another.
+    """
     try:
         with socket.socket() as server:
             server.bind(("127.0.0.1", 0))
-            return Check("ports", "ok", "127.0.0.1 can be bound")
     except OSError as error:
         remedy = "let programs bind 127.0.0.1; flows need Prefect's server there"
         return Check("ports", "wrong", str(error), remedy)
+    for option, port in pages.items():
+        try:
+            check_port(port, option)
+        except ValueError as error:
+            remedy = f"ebm dashboard {option} N takes another, if no ebm serve or dashboard has it"
+            return Check("ports", "warning", str(error).partition(";")[0], remedy)
+    told = ", ".join(str(port) for port in pages.values())
+    return Check("ports", "ok", f"127.0.0.1 can be bound, {told} are free")
 
 
 def lock(paths: Paths) -> Check:

@@ -1,12 +1,15 @@
 """The doctor says what is wrong, and mends what can be mended."""
 
+import inspect
+import socket
 import sqlite3
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from flows import doctor
+from flows import cli, doctor
+from flows.dashboard import PORTS
 from tasks.paths import Paths
 
 ROOT = Path(__file__).parents[2]
@@ -68,4 +71,24 @@ def test_a_cut_lock_is_noticed(tmp_path: Path) -> None:
 
 
 def test_loopback_and_torch_are_there() -> None:
-    assert doctor.loopback().state == doctor.torch_build().state == doctor.vision().state == "ok"
+    assert doctor.ports({}).state == doctor.torch_build().state == doctor.vision().state == "ok"
+
+
+def test_the_ports_looked_at_are_those_of_the_dashboard() -> None:
+    asked = inspect.signature(cli.dashboard).parameters
+    assert {
+        f"--{name.replace('_', '-')}": one.default
+        for name, one in asked.items()
+        if name.startswith("port_")
+    } == PORTS
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        check = doctor.ports({"--port-mlflow": port})
+    assert check.state == "warning" and f"port {port} is in use" in check.found
+    assert "--port-mlflow N" in check.remedy
+    assert doctor.ports({"--port-mlflow": port}).state == "ok"
