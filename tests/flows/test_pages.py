@@ -53,7 +53,7 @@ ELSEWHERE = {  # how a command begins that is not run here, and why
     "ebm run anomaly-mnist-4": DATA,
     "ebm run abp-faces": DATA,
     "ebm run molecules": DATA,
-    "ebm run trajectory-zara1": DATA,
+    "ebm run trajectory": DATA,
     "ebm score latent-mnist": DATA,
     "ebm score molecules-zinc": DATA,
     "ebm show NAME": WRITER,
