@@ -86,7 +86,12 @@ def record(found: dict[str, Any], seconds: float) -> None:
     """Write what was found beside what other faults have."""
     path = ROOT / "results" / "reliability.json"
     before = json.loads(path.read_text())["faults"] if path.exists() else {}
-    about = {"commit": commit(ROOT), "undisturbed_seconds": round(seconds, 1)}
+    about = {
+        "commit": commit(ROOT),
+        **describe("cpu"),
+        "cores": os.cpu_count(),
+        "undisturbed_seconds": round(seconds, 1),
+    }
     faults = {**before, **{name: {**about, **each} for name, each in found.items()}}
     content = {
         "command": "python -m benchmarks.reliability",
@@ -94,8 +99,6 @@ def record(found: dict[str, Any], seconds: float) -> None:
         "process, and have written the bits of a run left alone.",
         "experiment": NAMES[0],
         "kills_a_trial": KILLS,
-        **describe("cpu"),
-        "cores": os.cpu_count(),
         "faults": {name: faults[name] for name in FAULTS if name in faults},
     }
     write_json(path, content)

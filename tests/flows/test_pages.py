@@ -153,11 +153,17 @@ def look(page: str, reader: Reader) -> None:
         assert "Nothing is scheduled" in reader.follow("ebm status")
 
 
+def tidy(reader: Reader) -> None:
+    """Remove what the page before left beside the project's own folders."""
+    for path in [reader.project / "pictures", *reader.project.glob("multigrid-digits-*")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("page", FOLLOWED)
 def test_a_page_is_followed_from_its_first_command_to_its_last(page: str, reader: Reader) -> None:
-    shutil.rmtree(reader.project / "pictures", ignore_errors=True)
+    tidy(reader)
     if page == "README.md":  # its pictures are those of docs/own-pictures.md
         shutil.copytree(reader.home / "Holiday", reader.project / "pictures")
     with ExitStack() as stack:
