@@ -175,7 +175,8 @@ def test_scores_are_f_in_batches_without_a_graph(folder: Path) -> None:
     assert seen == [4, 4, 3] and scores.shape == (11,) and not scores.requires_grad
     assert torch.allclose(scores, model.learner.score(images), atol=1e-6)
     assert torch.allclose(model.score(images.double().numpy()), scores, atol=1e-6)
-    assert model.score(images[3]).shape == () and model.score(images[3]) == model.score(images)[3]
+    one = model.score(images[3])  # a batch of another size differs by rounding on some processors
+    assert one.shape == () and torch.allclose(one, scores[3], atol=1e-6)
 
 
 def test_wrong_images_have_no_score(folder: Path) -> None:
