@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from flows import lockfile
 from flows.dashboard import PORTS, check_port
+from flows.serving import page
 from tasks.paths import Paths
 
 PYTHON = (3, 11)
@@ -54,7 +55,7 @@ def checks(paths: Paths) -> Iterator[Check]:
     yield gpu()
     yield disk(shutil.disk_usage(paths.root).free / 1e9)
     yield data(os.environ.get("EBM_DATA"))
-    yield ports(PORTS)
+    yield ports(PORTS, page(paths))
     yield lock(paths)
     yield database(paths.root / "mlflow.db")
     yield program("git", "results carry no commit")
@@ -162,11 +163,12 @@ def data(folder: str | None) -> Check:
     return Check("data", "ok", f"EBM_DATA has {count} sets")
 
 
-def ports(pages: Mapping[str, int]) -> Check:
+def ports(pages: Mapping[str, int], shown: str | None = None) -> Check:
     """A server can be bound to this machine's own address, and the dashboards' ports are free.
 
     Args:
         pages: the port of each page by the option that chooses another.
+        shown: the address of the page that `ebm serve` shows, which may have one of them.
     """
     try:
         with socket.socket() as server:
@@ -174,14 +176,21 @@ def ports(pages: Mapping[str, int]) -> Check:
     except OSError as error:
         remedy = "let programs bind 127.0.0.1; flows need Prefect's server there"
         return Check("ports", "wrong", str(error), remedy)
-    for option, port in pages.items():
-        try:
-            check_port(port, option)
-        except ValueError as error:
-            remedy = f"ebm dashboard {option} N takes another, if no ebm serve or dashboard has it"
-            return Check("ports", "warning", str(error).partition(";")[0], remedy)
-    told = ", ".join(str(port) for port in pages.values())
-    return Check("ports", "ok", f"127.0.0.1 can be bound, {told} are free")
+    taken = [(option, port) for option, port in pages.items() if not free(port, option, shown)]
+    if taken:
+        told = ", ".join(f"port {port} is in use" for _, port in taken)
+        others = " ".join(f"{option} N" for option, _ in taken)
+        return Check("ports", "warning", told, f"give another with {others}, unless it is your own")
+    return Check("ports", "ok", "127.0.0.1 can be bound, those of the dashboards are free")
+
+
+def free(port: int, option: str, shown: str | None) -> bool:
+    """Return whether a port can be had, or `ebm serve` has it."""
+    try:
+        check_port(port, option)
+    except ValueError:
+        return shown is not None and f":{port}/" in shown
+    return True
 
 
 def lock(paths: Paths) -> Check:

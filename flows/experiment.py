@@ -146,7 +146,7 @@ def carry_out(
                 raise KeyboardInterrupt from None
             raise RuntimeError(broken(error, work.manner.engine)) from error
     if state.is_crashed() or not run.whole:
-        raise RuntimeError(broken(state.message, work.manner.engine))
+        raise RuntimeError(broken(state.message or "it ended", work.manner.engine))
     return run.flow_run, run.table()
 
 
@@ -156,6 +156,8 @@ def broken(why: object, engine: str) -> str:
     >>> broken("Nanny failed to start.", "dask")  # doctest: +NORMALIZE_WHITESPACE
     'Prefect could not run the flow: Nanny failed to start; a worker of Dask was killed or could not
     start, perhaps. What has run stands; run the same command again'
+    >>> broken("it ended", "threads")
+    'Prefect could not run the flow: it ended. What has run stands; run the same command again'
     """
     worker = "; a worker of Dask was killed or could not start, perhaps" if engine == "dask" else ""
     reason = str(why).strip().removesuffix(".")

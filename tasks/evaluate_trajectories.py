@@ -19,7 +19,7 @@ from tasks.trajectories_settings import (
 )
 from tasks.trajectory_pictures import Fan, draw_fans, interesting
 
-REVISION = 1
+REVISION = 2
 
 FANS = 4  # agents whose fans are drawn
 SHOWN = 6  # of those beside an agent, at most
@@ -27,6 +27,7 @@ SHOWN = 6  # of those beside an agent, at most
 VELOCITY = "constant velocity, one prediction"
 LINE = "linear fit, one prediction"
 WITHOUT = "the same networks, beliefs of the Gaussian prior without the energy"
+FIRST = "the first seed alone, by the energy"
 CHOSEN = "of all seeds the model that is best on validation"
 FLAWED = "of all seeds the model that is best on test (as published, and flawed)"
 
@@ -107,7 +108,10 @@ class Told(NamedTuple):
         )
         models, more = len(self.asked.models), ""
         if models > 1:
-            more = f" Values are means over {models} models, learned with a seed each."
+            more = (
+                f" Values are means over {models} models, learned with a seed each; forecasts "
+                f"without the energy and those `{SPREAD}` are by the first."
+            )
         return told + more + (f" Each forecasts {draws} times." if draws > 1 else "")
 
 
@@ -171,6 +175,7 @@ def rivals(told: Told, figures: dict[tuple[str, str], Figures]) -> dict[str, Fig
         found[of] = Figures(ade, fde, ade, fde)
     found[WITHOUT] = figures[asked.against, GAUSSIAN]
     if len(asked.models) > 1:
+        found[FIRST] = figures[asked.against, asked.models[0]]
         for of, held in ((CHOSEN, "validation"), (FLAWED, "test")):
             if held in asked.parts:
                 best = min(asked.models, key=lambda m: figures[held, m].ade_independent)

@@ -40,8 +40,8 @@ class Options(Settings):
     held: list[str] = Field(
         default_factory=list,
         exclude_if=lambda held: not held,
-        description="files of training scenes, biwi_eth and the like, that are not learned from but "
-        "are the validation part, instead of the official one",
+        description="training scenes, by the names of their files (biwi_eth), that are not learned "
+        "from but are the validation part, in place of the official one",
     )
 
 
@@ -73,6 +73,9 @@ def parts_of(fold: Path, held: list[str]) -> list[list[Path]]:
     Args:
         fold: its folder.
         held: scenes of which both the training and the validation file are for validation alone.
+
+    Raises:
+        ValueError: a part has no file, a held scene is not there, or all are held.
     """
     train, validation, test = (sorted((fold / part).glob("*.txt")) for part in PARTS)
     for part, files in zip(PARTS, (train, validation, test), strict=True):
@@ -80,11 +83,20 @@ def parts_of(fold: Path, held: list[str]) -> list[list[Path]]:
             raise ValueError(f"{fold / part} has no .txt; fetch eth_ucy again")
     if not held:
         return [train, validation, test]
-    names = [path.stem.removesuffix("_train") for path in train]
+    names = sorted({scene(path) for path in train})
     if missing := set(held) - set(names):
         raise ValueError(f"options.held has {min(missing)!r}; the scenes are {', '.join(names)}")
     if set(held) == set(names):
         raise ValueError("options.held names every scene of the training part; leave some to learn")
-    learned = [path for path, name in zip(train, names, strict=True) if name not in held]
-    own = [path for path in train + validation if path.stem.rpartition("_")[0] in held]
+    learned = [path for path in train if scene(path) not in held]
+    own = [path for path in train + validation if scene(path) in held]
     return [learned, sorted(own), test]
+
+
+def scene(path: Path) -> str:
+    """Return the scene of a file of training or validation.
+
+    >>> scene(Path("train/crowds_zara01_train.txt"))
+    'crowds_zara01'
+    """
+    return path.stem.removesuffix("_train").removesuffix("_val")

@@ -91,6 +91,10 @@ def test_what_is_found_is_kept_beside_what_other_faults_have(
         "two_users": 3,
     }
     assert set(content["faults"]) < set(FAULTS)
+    about = {"commit", "device_name", "cores"}  # of each, as they are not measured in one go
+    assert all(about <= set(each) for each in content["faults"].values()) and not about & set(
+        content
+    )
 
 
 @pytest.mark.fault

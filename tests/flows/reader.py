@@ -76,4 +76,8 @@ class Reader:
             yield log.read_text()
         finally:
             process.terminate()
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:  # a worker that was told to end while it started
+                process.kill()
+                process.wait()

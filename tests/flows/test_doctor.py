@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import cli, doctor
+from flows import cli, cli_on_schedule, doctor
 from flows.dashboard import PORTS
 from tasks.paths import Paths
 
@@ -74,21 +74,24 @@ def test_loopback_and_torch_are_there() -> None:
     assert doctor.ports({}).state == doctor.torch_build().state == doctor.vision().state == "ok"
 
 
-def test_the_ports_looked_at_are_those_of_the_dashboard() -> None:
-    asked = inspect.signature(cli.dashboard).parameters
-    assert {
-        f"--{name.replace('_', '-')}": one.default
-        for name, one in asked.items()
-        if name.startswith("port_")
-    } == PORTS
+def test_the_ports_looked_at_are_those_of_the_commands() -> None:
+    for command in (cli.dashboard, cli_on_schedule.serve):
+        asked = inspect.signature(command).parameters
+        own = {name: one.default for name, one in asked.items() if name.startswith("port_")}
+        assert own and all(PORTS[f"--{name.replace('_', '-')}"] == own[name] for name in own)
 
 
-def test_a_port_that_is_taken_is_named() -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        check = doctor.ports({"--port-mlflow": port})
-    assert check.state == "warning" and f"port {port} is in use" in check.found
-    assert "--port-mlflow N" in check.remedy
-    assert doctor.ports({"--port-mlflow": port}).state == "ok"
+def test_ports_that_are_taken_are_named() -> None:
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+            each.listen()
+        first, second = (each.getsockname()[1] for each in (one, other))
+        pages = {"--port-mlflow": first, "--port-prefect": second}
+        check = doctor.ports(pages)
+        assert check.state == "warning"
+        assert check.found == f"port {first} is in use, port {second} is in use"
+        assert "--port-mlflow N --port-prefect N" in check.remedy
+        shown = f"http://127.0.0.1:{second}/"  # by ebm serve, which may
+        assert doctor.ports({"--port-prefect": second}, shown).state == "ok"
+    assert doctor.ports(pages).state == "ok"
