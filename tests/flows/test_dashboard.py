@@ -128,7 +128,7 @@ def test_a_page_that_ends_by_itself_ends_the_other_and_says_where_to_look(tmp_pa
     with pytest.raises(RuntimeError, match=r"B ended by itself \(status 3\); see .*b\.log"):
         serve([stand_in("A", first, tmp_path), broken], tmp_path, lambda text: None)
     if (tmp_path / "A").exists():
-        assert all(gone(int(pid)) for pid in (tmp_path / "A").read_text().split())
+        assert all(gone_soon(int(pid)) for pid in (tmp_path / "A").read_text().split())
 
 
 def test_mlflows_page_opens_at_the_runs_once_there_are_any(tmp_path: Path) -> None:
