@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from flows import lockfile
 from flows.dashboard import PORTS, check_port
-from flows.serving import page
 from tasks.paths import Paths
 
 PYTHON = (3, 11)
@@ -55,6 +54,8 @@ def checks(paths: Paths) -> Iterator[Check]:
     yield gpu()
     yield disk(shutil.disk_usage(paths.root).free / 1e9)
     yield data(os.environ.get("EBM_DATA"))
+    from flows.serving import page  # it needs packages, which have been looked at by now
+
     yield ports(PORTS, page(paths))
     yield lock(paths)
     yield database(paths.root / "mlflow.db")

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from ebm.datasets.loaded import Loaded, Tell, silent
-from ebm.datasets.positions import Windows, numbered, read, windows
+from ebm.datasets.positions import Windows, learned, numbered, read, windows
 from ebm.datasets.source import Source
 from ebm.settings import Settings
 
@@ -83,14 +83,9 @@ def parts_of(fold: Path, held: list[str]) -> list[list[Path]]:
             raise ValueError(f"{fold / part} has no .txt; fetch eth_ucy again")
     if not held:
         return [train, validation, test]
-    names = sorted({scene(path) for path in train})
-    if missing := set(held) - set(names):
-        raise ValueError(f"options.held has {min(missing)!r}; the scenes are {', '.join(names)}")
-    if set(held) == set(names):
-        raise ValueError("options.held names every scene of the training part; leave some to learn")
-    learned = [path for path in train if scene(path) not in held]
+    left = learned(sorted({scene(path) for path in train}), held)
     own = [path for path in train + validation if scene(path) in held]
-    return [learned, sorted(own), test]
+    return [[path for path in train if scene(path) in left], sorted(own), test]
 
 
 def scene(path: Path) -> str:

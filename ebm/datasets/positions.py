@@ -8,7 +8,7 @@ It has no REVISION of its own: those of eth_ucy.py and sdd.py stand for what is 
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,3 +145,20 @@ def numbered(parts: Iterable[Windows]) -> tuple[np.ndarray, np.ndarray]:
         labels.append(number.astype(np.int64) + count)
         count += int(number.max(initial=-1)) + 1
     return np.concatenate(x), np.concatenate(labels)
+
+
+def learned(names: Sequence[str], held: Sequence[str]) -> list[str]:
+    """Return the scenes that are learned from.
+
+    Args:
+        names: all scenes of the training part.
+        held: those that are held out whole.
+
+    Raises:
+        ValueError: a held scene is not there, or none is left.
+    """
+    if missing := set(held) - set(names):
+        raise ValueError(f"options.held has {min(missing)!r}; the scenes are {', '.join(names)}")
+    if not (left := [name for name in names if name not in held]):
+        raise ValueError("options.held names every scene of the training part; leave some to learn")
+    return left

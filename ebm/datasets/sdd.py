@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from ebm.datasets.loaded import Loaded, Tell, silent
-from ebm.datasets.positions import Windows, numbered, read, windows
+from ebm.datasets.positions import Windows, learned, numbered, read, windows
 from ebm.datasets.source import Source
 from ebm.settings import Settings
 
@@ -54,11 +54,8 @@ def load(raw: Path, options: Options, tell: Tell = silent) -> Loaded:
     tests = sorted(path.stem for path in (raw / "test").glob("*.txt"))
     if not names or not tests:
         raise ValueError(f"{raw} has no train/*.txt or no test/*.txt; fetch sdd again")
-    if missing := set(options.held) - set(names):
-        raise ValueError(f"options.held has {min(missing)!r}; the scenes are {', '.join(names)}")
-    if not (learned := [name for name in names if name not in options.held]):
-        raise ValueError("options.held names every scene of the training part; leave some to learn")
-    parts = [("train", learned), ("train", sorted(set(options.held))), ("test", tests)]
+    left = learned(names, options.held)
+    parts = [("train", left), ("train", sorted(set(options.held))), ("test", tests)]
     found: list[list[Windows]] = []
     for number, (folder, scenes) in enumerate(parts, 1):
         files = [raw / folder / f"{scene}.txt" for scene in scenes]
