@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tasks import settings, tracking
-from tasks.mlflow_store import Broken, check, flatten
+from tasks.mlflow_store import ADDRESS, Broken, check, flatten
 from tasks.paths import Paths
 from tasks.tracking import Tracker
 
@@ -303,8 +303,12 @@ def test_settings_are_flat_by_dotted_key() -> None:
     }
 
 
-def test_mlflow_itself_holds_the_runs_and_a_model_that_loads(paths: Paths, tmp_path: Path) -> None:
+def test_mlflow_itself_holds_the_runs_and_a_model_that_loads(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mlflow = pytest.importorskip("mlflow")
+    address, other = (f"sqlite:///{tmp_path / name}.db" for name in ("mlflow", "other"))
+    monkeypatch.setenv(ADDRESS, other)
     from ebm.learn import learner_class
     from ebm.model import load, save
 
@@ -318,7 +322,9 @@ def test_mlflow_itself_holds_the_runs_and_a_model_that_loads(paths: Paths, tmp_p
     with Tracker(paths, params, "a flow", "ebm run") as tracker:
         record = run_stage(tracker, paths)
     assert tracker.broken is None
-    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert mlflow.get_tracking_uri() == other and os.environ[ADDRESS] == other
+    monkeypatch.setenv(ADDRESS, address)
+    client = mlflow.MlflowClient(tracking_uri=address)
     facts = json.loads(record.read_text())
     run = client.get_run(facts["mlflow_run"])
     assert run.data.tags["mlflow.parentRunId"] == facts["mlflow_parent"]
