@@ -109,7 +109,7 @@ class Store:
         try:
             yield
         finally:
-            self.mlflow.set_tracking_uri(None)
+            self.mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # None is as at first
             if before is not None:
                 os.environ[ADDRESS] = before
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -22,6 +22,7 @@ from tasks.classify_settings import ClassifySettings
 from tasks.evaluate_settings import SLOW, EvaluateSettings, Reference
 from tasks.kinds import IMAGES, AnyEvaluateSettings, items_of, kind_of, own_inputs
 from tasks.limits import Limits
+from tasks.molecules_settings import MoleculesSettings
 from tasks.params_file import override, read_yaml
 from tasks.points_settings import PointsSettings, check_quadrature, check_replay, point_shape
 from tasks.refusals import Name, SettingsError, located, pick, sentence, telling
@@ -132,6 +133,11 @@ class SampleSettings(Settings):
     draws: int = Field(ge=1, description="independent draws, for the spread")
     keep: int = Field(ge=1, description="Langevin steps between the states pictured")
     shown: int = Field(ge=1, description="samples on the sheet")
+    cooler: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(),
+        exclude_if=lambda cooler: not cooler,
+        description="temperatures at which a sequence is decoded besides, below 1; of molecules",
+    )
 
 
 class Goal(Settings):
@@ -243,6 +249,16 @@ class Experiment(Settings):
         if self.classify is not None:
             raise ValueError("classify is given, and x is a point; it needs images: leave it out")
         check_replay(self.evaluate, self.train[self.final].model)
+        return self
+
+    @model_validator(mode="after")
+    def check_cooler(self) -> "Experiment":
+        """Sequences alone are decoded at a temperature."""
+        if self.sample.cooler and not isinstance(self.evaluate, MoleculesSettings):
+            raise ValueError(
+                f"sample.cooler is {list(self.sample.cooler)}, and what is learned is no molecule; "
+                "leave it out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -95,12 +95,15 @@ class SequenceDecoder(nn.Module):
         return h.tanh(), c
 
     @torch.no_grad()
-    def decode(self, z: Tensor, seeds: Sequence[int] | Tensor) -> Tensor:
+    def decode(self, z: Tensor, seeds: Sequence[int] | Tensor, temperature: float = 1.0) -> Tensor:
         """Return ancestral samples x ~ p(x | z), tokens (N, L) uint8, of z: (N, d).
 
         Each row's L uniform numbers come from its own seed, and choose tokens by the inverse of the
         distribution function: a row does not depend on those beside it, to rounding. One that has
         not ended after L tokens has no END.
+
+        Args:
+            temperature: T > 0; each token is drawn of p(x_t | ...)^(1/T), normed. 1 is the model.
 
         Raises:
             ValueError: there is not one seed a row.
@@ -113,7 +116,7 @@ class SequenceDecoder(nn.Module):
         rows, token = torch.arange(len(z)), torch.full((len(z),), BLANK)
         for t in range(self.length):
             h, c = step(table[token] + guide[rows], self.recurrent.weight, h, c)
-            token = inverse(self.outward(h), u[rows, t]) + END
+            token = inverse(self.outward(h) / temperature, u[rows, t]) + END
             x[rows, t] = token.to(torch.uint8)
             going = token != END
             rows, token, h, c = rows[going], token[going], h[going], c[going]

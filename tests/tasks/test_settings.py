@@ -233,6 +233,15 @@ SHORT = "experiments.shortrun-mnist"
             {f"{SHORT}.apply": {"hopfield": {"chains": 4, "steps": 9}}},
             "apply.hopfield is given, and reference is null; it needs the sd of a white Gaussian",
         ),
+        (
+            {
+                f"{SHORT}.sample": {
+                    **CONTENT["experiments"]["shortrun-mnist"]["sample"],
+                    "cooler": [0.5],
+                }
+            },
+            r"sample.cooler is \[0.5\], and .* is no molecule",
+        ),
     ],
 )
 def test_application_that_cannot_be_is_refused_by_the_settings(
