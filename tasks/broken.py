@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebm.fit import Diverged
+from ebm.health import Diverged
 from ebm.samplers.noise import seed_range
 from tasks.artefacts import new_folder, save_arrays, write_json, write_text
 from tasks.paths import Paths

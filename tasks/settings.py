@@ -12,8 +12,8 @@ from pydantic import (
 )
 
 from ebm.datasets import LOADERS, loader
-from ebm.fit import FitSettings
 from ebm.learn import learner_class, refusal
+from ebm.learner import FitSettings
 from ebm.names import hint
 from ebm.processes import check_division
 from ebm.settings import Settings, inside_project, missing

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import torch
 
 from ebm.checkpoint import mend
-from ebm.fit import Diverged, Fitted, Progress, fit
+from ebm.fit import Fitted, Progress, fit
+from ebm.health import Diverged
 from ebm.learn import learner_class
 from ebm.model import load, save
 from ebm.processes import ALONE, Processes

@@ -87,7 +87,7 @@ class CoarseToFine:
     Attributes:
         networks: f, under that name.
         optimisers: one, fresh in each stage, under the same name.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: the stage below is of another network; something is to come from below, or to

@@ -107,7 +107,7 @@ class Introspective:
         negatives: (M, ...), the pseudo-negatives that this round begins with.
         pool: (M, ...), those that it tells data from: a quarter of the same, and what climbed.
         step: iterations done.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: the rounds have items of two shapes, or two q.

@@ -43,7 +43,7 @@ class LatentPrior:
     Attributes:
         networks: f, decoder, and encoder where chains start at one.
         optimisers: of those that are learned, under the same names.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: below is given.

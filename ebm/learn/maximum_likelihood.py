@@ -140,7 +140,7 @@ class MaximumLikelihood:
         optimisers: one, under the same name.
         source: (M, ...), images that chains start at where `start` is `source`; see `begin_at`.
         chains: where the chains of an iteration start.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: below is given.

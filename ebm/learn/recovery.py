@@ -143,7 +143,7 @@ class Recovery:
         networks: f, under that name.
         optimisers: one, under the same name.
         schedule: of the levels.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: below is given.

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ebm.fit import Diverged, FitSettings, Fitted, Progress, fit
+from ebm.fit import Fitted, Progress, fit
+from ebm.health import Diverged
 from ebm.learn.multigrid import Grid, Multigrid, MultigridSettings
+from ebm.learner import FitSettings
 
 FIT = {
     "updates": 24,

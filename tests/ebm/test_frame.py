@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from ebm.energy import tilt
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
 from ebm.learn.parts import ChainSettings
+from ebm.learner import FitSettings
 from ebm.metrics.response_statistics import apart, histograms, maps, unit
 from ebm.networks.filters import bank, noise_bank
 from ebm.networks.frame import Colour, Frame, Responses

@@ -7,8 +7,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.introspective import Introspective, IntrospectiveSettings, Stopped
+from ebm.learner import FitSettings
 from ebm.model import load, save
 
 SD = 2.5

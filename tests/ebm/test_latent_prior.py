@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.latent import log_joint, log_prior
 from ebm.learn.latent_prior import LatentPrior
 from ebm.learn.latent_settings import LatentPriorSettings
+from ebm.learner import FitSettings
 from ebm.networks.generator import DenseGenerator, GaussianDecoder, ImageGenerator
 
 D, SD = 5, 0.5  # values of a point, and the decoder's noise

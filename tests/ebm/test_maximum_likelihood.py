@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ebm.checkpoint import read, write
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learner import FitSettings
 from ebm.model import load, save
 from ebm.networks import MLPSettings
 from ebm.samplers.noise import seed_range

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ebm.fit import Diverged, FitSettings, fit
-from ebm.health import Verdict, advice
+from ebm.fit import fit
+from ebm.health import Diverged, Verdict, advice
 from ebm.learn import learner_class
+from ebm.learner import FitSettings
 from tasks import broken
 from tasks.artefacts import load_arrays, read_json
 from tasks.paths import Paths

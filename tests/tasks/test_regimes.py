@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ebm.fit import Diverged
+from ebm.health import Diverged
 from ebm.learn.maximum_likelihood import MaximumLikelihoodSettings
 from tasks import apply, train
 from tasks.apply_settings import LongChainsSettings
