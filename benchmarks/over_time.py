@@ -26,11 +26,12 @@ from ebm.model import save
 from ebm.run import Run
 from tasks.artefacts import load_arrays, new_folder, read_json, write_json
 from tasks.device import describe, pick_device
+from tasks.inputs import inputs
 from tasks.lineage import commit
 from tasks.paths import Paths, label
 from tasks.refusals import pick
 from tasks.scratch import Scratch
-from tasks.settings import Params, inputs
+from tasks.settings import Params
 from tasks.settings import read as read_params
 from tasks.train import Job, made
 

@@ -65,6 +65,7 @@ def main(arguments: list[str]) -> int:
 def run(stage: str, name: str, part: str | None) -> None:
     """Run a stage in this process."""
     from tasks import settings
+    from tasks.inputs import inputs as settings_of
 
     if stage == "fetch":
         from tasks.fetch import wanted
@@ -72,7 +73,7 @@ def run(stage: str, name: str, part: str | None) -> None:
         wanted(name)  # a name that is wrong leaves no folder
     paths = Paths()
     params = settings.read(Path(os.environ.get("EBM_PARAMS") or paths.params))
-    inputs = None if stage == "fetch" else settings.inputs(params, stage, name, part)
+    inputs = None if stage == "fetch" else settings_of(params, stage, name, part)
     mark = fingerprint(inputs, reads(stage, name, inputs, paths), Path(__file__).parents[1])
     if stage == "train" and follows():
         importlib.import_module("tasks.train").follow(

@@ -18,11 +18,11 @@ from ebm.samplers.noise import seed_range
 from tasks.apply_settings import TranslateSettings
 from tasks.artefacts import load_arrays, new_folder, read_json
 from tasks.device import pick_device
+from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import sheet
 from tasks.scores import beside, naming, row, write_scores
-from tasks.settings import ApplyInputs
 
 REVISION = 1
 

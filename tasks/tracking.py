@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tasks import lineage
+from tasks.inputs import inputs
 from tasks.mlflow_store import Store, check, installed
 from tasks.paths import Paths
-from tasks.settings import Params, inputs
+from tasks.settings import Params
 from tasks.telling import Teller
 from tasks.tracked import Job, leftovers
 

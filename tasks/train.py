@@ -14,10 +14,10 @@ from ebm.processes import ALONE, Processes
 from tasks.artefacts import load_arrays, new_folder, write_text
 from tasks.broken import leave, table
 from tasks.device import pick_device, started_outside
+from tasks.inputs import TrainInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.scratch import Scratch
-from tasks.settings import TrainInputs
 from tasks.temperatures import temperatures
 
 REVISION = 1

@@ -142,8 +142,9 @@ def test_record_is_written_as_json_with_sorted_names() -> None:
 def graph() -> grimp.ImportGraph:
     """Who imports whom, but for the settings, whose values are declared, and the monitor."""
     made = grimp.build_graph("ebm", "tasks", cache_dir=None)
-    for module in ("tasks.settings", "tasks.monitor", "tasks.__main__"):
-        made.remove_module(module)
+    settings = ("settings", "inputs", "dataset_settings", "experiment_settings")
+    for module in (*settings, "monitor", "__main__"):
+        made.remove_module(f"tasks.{module}")
     return made
 
 

@@ -13,11 +13,12 @@ from tasks import evaluate_molecules
 from tasks.__main__ import main
 from tasks.artefacts import load_arrays, read_json
 from tasks.evaluate_molecules import SHARES, Sets
+from tasks.inputs import inputs
 from tasks.molecule_pictures import draw_molecules, draw_properties
 from tasks.paths import Paths
 from tasks.refusals import SettingsError
 from tasks.report import render
-from tasks.settings import inputs, read, validate
+from tasks.settings import read, validate
 
 pytest.importorskip("rdkit")
 

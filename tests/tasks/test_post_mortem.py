@@ -15,9 +15,10 @@ from ebm.learn import learner_class
 from ebm.learner import FitSettings
 from tasks import broken
 from tasks.artefacts import load_arrays, read_json
+from tasks.inputs import TrainInputs, inputs
 from tasks.paths import Paths
 from tasks.report.post_mortem import changes, render, stage
-from tasks.settings import TrainInputs, inputs, read
+from tasks.settings import read
 
 ROOT = Path(__file__).parents[2]
 FRESH = {"noise": "gaussian", "scale": 1.0}

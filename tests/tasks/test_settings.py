@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from tasks.inputs import INPUTS, declared, inputs
 from tasks.params_file import override
 from tasks.refusals import SettingsError
-from tasks.settings import INPUTS, Params, declared, inputs, read, validate
+from tasks.settings import Params, read, validate
 
 ROOT = Path(__file__).parents[2]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())
