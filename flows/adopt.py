@@ -93,7 +93,7 @@ def check_files(source: Path) -> None:
 
 def expected(name: str, values: Any, paths: Paths) -> str:
     """Return the fingerprint that training here would have."""
-    from tasks.__main__ import reads
+    from tasks.reads import reads
 
     needed = reads("train", name, values, paths)
     for place in needed:

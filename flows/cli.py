@@ -138,7 +138,7 @@ def suite(
 def keep() -> None:
     """Write the changes of the last `ebm run --set ...` into params.yaml, its comments kept.
 
-    Example: [bold]ebm run --set train.joint.fit.updates=900[/bold], then [bold]ebm keep[/bold]
+    Example: [bold]ebm run --set train.grid-8.fit.updates=900[/bold], then [bold]ebm keep[/bold]
     """
     from flows import overrides
     from tasks.paths import Paths

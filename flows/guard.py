@@ -222,7 +222,7 @@ def checkpoint(paths: Paths, params: Params, stage: Stage) -> None:
 
 def mark(paths: Paths, params: Params, stage: Stage) -> str:
     """Return the fingerprint that the stage would have now."""
-    from tasks.__main__ import reads
+    from tasks.reads import reads
 
     values = None
     if stage.verb != "fetch":

@@ -78,7 +78,11 @@ def hold(paths: Paths, names: Sequence[str]) -> Iterator[bool]:
         os.ftruncate(handle, 0)
         since = time.strftime("%H:%M")
         os.pwrite(handle, f"process {os.getpid()} ({', '.join(names)}, since {since})".encode(), 0)
-        yield cut_off
+        try:
+            yield cut_off
+        except (Busy, ValueError):  # refused, and not cut off: nothing is left to put in order
+            os.ftruncate(handle, 0)
+            raise
         os.ftruncate(handle, 0)
     finally:
         os.close(handle)
