@@ -106,11 +106,11 @@ def test_one_run_at_a_time_and_the_other_is_named(paths: Paths) -> None:
     ):
         pass
     assert not cut_off
+    with pytest.raises(ValueError, match="refused"), hold(paths, ["b"]):
+        raise ValueError("it was refused, and not cut off")
     with hold(paths, ["b"]) as cut_off:
         assert not cut_off
     (paths.work / "flow.lock").write_text("process 1")  # what a kill leaves
-    with pytest.raises(ValueError, match="refused"), hold(paths, ["b"]):
-        raise ValueError("it was refused, and not cut off")
     with hold(paths, ["c"]) as cut_off:
         assert cut_off
 
