@@ -22,6 +22,12 @@ class Work(NamedTuple):
     names: list[str]
     since: float
 
+    @property
+    def command(self) -> str:
+        """What goes on with it; a suite and an adoption have their command for a name."""
+        told = " ".join(self.names)
+        return f"ebm {told}" if told.startswith(("suite ", "adopt ")) else f"ebm run {told}"
+
 
 def at_work(paths: Paths) -> Work | None:
     """Return the run that holds the project, None where nothing does."""
