@@ -301,7 +301,8 @@ class MaximumLikelihood:
                 seeds=seeds,
                 keep=keep,
             )
-        return record.path or [x]
+        between = not keep or chain.sample_steps % keep  # the end is none of the states kept
+        return [*record.path, x] if between else record.path
 
     @property
     def feature_network(self) -> nn.Module:

@@ -129,6 +129,18 @@ def test_next_round_learns_from_what_the_last_one_took_for_data(tmp_path: Any) -
     assert len(states) == 1 + 2 * 2 and torch.equal(states[-1], second.sample([1, 2])[2][-1])
 
 
+def test_no_round_repeats_the_draws_of_another() -> None:
+    """All rounds of an experiment have one seed."""
+    drawn: list[Tensor] = []
+    below = None
+    for _ in range(4):
+        below = made(below, stop=1.0, negatives=80)
+        below.generator.manual_seed(7)
+        below.prepare(mixture(100))
+        drawn.append(torch.rand(5, generator=below.generator))
+    assert all((a != b).all() for i, a in enumerate(drawn) for b in drawn[:i])
+
+
 def test_some_climb_within_a_round_and_a_quarter_of_the_pool_stays() -> None:
     chain = {**MODEL["chain"], "temperature": None, "noise": 0.0}
     learner = made(stop=1.0, negatives=80, refresh=2, chain=chain)
