@@ -87,7 +87,8 @@ def fit(
             good = run.state_dict()
             continue
         report(Progress(run.step, settings.updates, run.figures(), verdict))
-        if run.step % settings.checkpoint_every == 0 or run.step == settings.updates:
+        since = run.step - good["step"]
+        if since >= settings.checkpoint_every or run.step == settings.updates:
             good = run.state_dict()
             if checkpoint:
                 whole = gathered(processes, good)
