@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from ebm.checkpoint import follow
 from ebm.health import Verdict
 from ebm.learner import FitSettings, Learner
-from ebm.processes import ALONE, Processes, gathered
+from ebm.past import Past
+from ebm.processes import ALONE, Processes
 from ebm.run import Run
 
 REVISION = 1
@@ -74,23 +74,16 @@ def fit(
             checkpoint is damaged or not of this run; a batch cannot be divided.
     """
     run = Run(learner, data, settings, seed, processes, labels)
-    if checkpoint and checkpoint.exists():
-        run.resume(checkpoint)
-    good = run.state_dict()
+    past = Past(run, checkpoint)
     while run.step < settings.updates:
         run.iterate()
         if run.step % settings.check_every and run.step < settings.updates:
             continue
         verdict = run.judge()
         if verdict.name == "diverging":
-            run.roll_back(good, verdict)
-            good = run.state_dict()
+            past.roll_back(verdict)
             continue
         report(Progress(run.step, settings.updates, run.figures(), verdict))
-        if run.step % settings.checkpoint_every == 0 or run.step == settings.updates:
-            good = run.state_dict()
-            if checkpoint:
-                whole = gathered(processes, good)
-                if processes.rank == 0:
-                    follow(checkpoint, whole)
+        if past.is_due():
+            past.keep()
     return Fitted(run.average.module, run.named_curves(), run.events, run.judge())

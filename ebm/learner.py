@@ -23,7 +23,9 @@ class FitSettings(Settings):
         description="iterations over which the learning rate rises to its full value",
     )
     check_every: int = Field(ge=1, description="iterations between looks of the judge")
-    checkpoint_every: int = Field(ge=1, description="iterations between checkpoints")
+    checkpoint_every: int = Field(
+        ge=1, description="iterations between checkpoints, or a few more, to a look of the judge"
+    )
     gap_limit: float = Field(gt=0, description="energy gap beyond which a run diverges, in nats")
     rollbacks: int = Field(ge=0, description="how often a broken run is taken back")
     slow_down: float = Field(gt=0, le=1, description="learning rate's factor after a rollback")

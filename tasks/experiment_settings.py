@@ -162,6 +162,13 @@ class Experiment(Settings):
                 f"apply.hopfield is given, and reference is {reference or 'null'}; it needs the sd "
                 "of a white Gaussian reference"
             )
+        chain = getattr(model, "chain", None)
+        for application in ("reconstruct", "hopfield"):
+            if getattr(self.apply, application) and not plain(chain):
+                raise ValueError(
+                    f"apply.{application} is given, and the chain is coloured or has leapfrogs; it "
+                    "needs Langevin steps in x"
+                )
         grids = getattr(model, "grids", None)
         if self.apply.inpaint and grids:
             self.apply.inpaint.check_size(grids[-1].size)
@@ -202,6 +209,11 @@ class Experiment(Settings):
         if isinstance(self.evaluate, TrajectoriesSettings):
             check_models(self)
         return self
+
+
+def plain(chain: Any) -> bool:
+    """Tell whether a chain's steps are Langevin's, in x itself."""
+    return not (getattr(chain, "coloured", False) or getattr(chain, "leapfrogs", None))
 
 
 def typed(stage: Any, name: str, kind: type[Settings]) -> Any:

@@ -84,6 +84,11 @@ class MaximumLikelihoodSettings(Settings):
                 f"reference is 'coloured' and network.kind is {self.network.kind!r}, which takes "
                 "no spectrum from the data; give the sd of a white reference, or null"
             )
+        if self.chain.coloured and "frame" not in self.network.kind:
+            raise ValueError(
+                f"chain.coloured is True and network.kind is {self.network.kind!r}, which takes no "
+                "spectrum from the data; leave coloured out"
+            )
         if self.continues and self.start.start not in ("persistent", "source"):
             raise ValueError(
                 f"sample_from is 'chains' and start is {self.start.start!r}; only persistent "

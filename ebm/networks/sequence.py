@@ -78,7 +78,7 @@ class SequenceDecoder(nn.Module):
         lengths = self.checked(x)
         lengths, order = lengths.sort(descending=True, stable=True)
         x, z = x[order].long(), z[order]
-        reached = torch.arange(int(lengths[0]))[:, None] < lengths
+        reached = torch.arange(int(lengths[0]), device=x.device)[:, None] < lengths
         step, row = reached.nonzero(as_tuple=True)
         before = torch.where(step > 0, x[row, step - 1], BLANK)
         a = embedding(before, self.inward(self.embedding.weight)) + embedding(row, self.guide(z))
@@ -110,10 +110,11 @@ class SequenceDecoder(nn.Module):
         """
         if len(seeds) != len(z):
             raise ValueError(f"there are {len(seeds)} seeds for {len(z)} z; give one each")
-        x = torch.zeros(len(z), self.length, dtype=torch.uint8)
-        u = uniforms(seeds, self.length)
+        x = torch.zeros(len(z), self.length, dtype=torch.uint8, device=z.device)
+        u = uniforms(seeds, self.length).to(z.device)
         table, guide, (h, c) = self.inward(self.embedding.weight), self.guide(z), self.initial(z)
-        rows, token = torch.arange(len(z)), torch.full((len(z),), BLANK)
+        rows = torch.arange(len(z), device=z.device)
+        token = torch.full_like(rows, BLANK)
         for t in range(self.length):
             h, c = step(table[token] + guide[rows], self.recurrent.weight, h, c)
             token = inverse(self.outward(h) / temperature, u[rows, t]) + END

@@ -116,7 +116,8 @@ def test_chain_has_stopped_by_log_odds_f_with_the_probability_of_the_classifier(
 
 
 def test_next_round_learns_from_what_the_last_one_took_for_data(tmp_path: Any) -> None:
-    first = learned(None, updates=50, stop=1.0, negatives=300)
+    chain = {**MODEL["chain"], "temperature": None, "noise": 0.0}  # so that all that moves climbs
+    first = learned(None, updates=50, stop=1.0, negatives=300, chain=chain)
     save(tmp_path, "introspective", first, first.networks)
     below = load(tmp_path).learner
     assert torch.equal(below.negatives, first.negatives)

@@ -198,6 +198,10 @@ def test_hidden_pixels_of_training_images_are_never_looked_at() -> None:
         ({"posterior": {"start": "encoder", "chain": CHAIN}}, "encoder is missing"),
         ({"posterior": {"start": "prior", "chain": CHAIN | {"sample_steps": 0}}}, "1 step or more"),
         ({"incomplete": {"mask": "half", "hidden": 0.5, "seed": 0}}, "it needs images"),
+        (
+            {"posterior": {"start": "prior", "chain": CHAIN | {"leapfrogs": 3}}},
+            "leapfrogs is 3; chains that infer z have none",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes: Any, words: str) -> None:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ebm.fit import fit
-from ebm.learn.recovery import Recovery, RecoverySettings, schedule, settled
+from ebm.learn.parts import settled
+from ebm.learn.recovery import Recovery, RecoverySettings, schedule
 from ebm.learner import FitSettings
 from ebm.networks.time_resnet import TimeResNet
 
