@@ -46,7 +46,7 @@ class Params(Settings):
         return self
 
     def check_items(self) -> None:
-        """The data of each experiment are of the kind that it is judged as."""
+        """Data are of the kind that they are judged as, and do not show what is to be hidden."""
         for name, each in self.experiments.items():
             of_data = getattr(loader(self.datasets[each.dataset].source), "ITEMS", IMAGES)
             learned = items_of(each.evaluate)
@@ -54,6 +54,13 @@ class Params(Settings):
                 raise ValueError(
                     f"experiments.{name}.dataset is {each.dataset}, whose items are {of_data}; "
                     f"the settings of train and evaluate are for {learned}"
+                )
+            hides = any(getattr(stage.model, "incomplete", None) for stage in each.train.values())
+            if hides and self.datasets[each.dataset].mirror:
+                raise ValueError(
+                    f"experiments.{name} hides parts of training images, and its data set "
+                    f"{each.dataset} has mirror: an image's twin would show what is hidden in it; "
+                    "give a data set without mirror"
                 )
 
     def check_references(self) -> None:

@@ -203,6 +203,11 @@ def test_application_that_is_not_asked_for_leaves_no_trace() -> None:
     assert list(apply.model_dump(mode="json")) == ["inpaint"] == list(apply.asked())
 
 
+def test_what_is_hidden_in_an_image_is_not_shown_by_its_mirrored_twin() -> None:
+    with pytest.raises(SettingsError, match="faces32 has mirror: an image's twin would show"):
+        validate(override(CONTENT, {"experiments.abp-faces-incomplete.dataset": "faces32"}))
+
+
 SHORT = "experiments.shortrun-mnist"
 
 
