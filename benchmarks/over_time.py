@@ -22,15 +22,16 @@ from typing import Any
 import torch
 
 from ebm.checkpoint import read
-from ebm.fit import Run
 from ebm.model import save
+from ebm.run import Run
 from tasks.artefacts import load_arrays, new_folder, read_json, write_json
 from tasks.device import describe, pick_device
+from tasks.inputs import inputs
 from tasks.lineage import commit
 from tasks.paths import Paths, label
 from tasks.refusals import pick
 from tasks.scratch import Scratch
-from tasks.settings import Params, inputs
+from tasks.settings import Params
 from tasks.settings import read as read_params
 from tasks.train import Job, made
 

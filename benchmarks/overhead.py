@@ -26,6 +26,7 @@ import yaml
 from benchmarks.reliability import NAMES, template
 from benchmarks.sandbox import ROOT, Sandbox
 from flows.environment import prepare_environment
+from tasks.artefacts import write_json
 from tasks.device import describe
 from tasks.lineage import commit
 
@@ -105,6 +106,19 @@ def ends(box: Sandbox, seconds: float) -> dict[str, Any]:
     return {**found, "overhead": round(found["added_seconds"] / seconds, 4)}
 
 
+def record(target: Path, way: str, found: dict[str, Any]) -> None:
+    """Write what one way found; the other's stays."""
+    before = json.loads(target.read_text()) if target.exists() else {}
+    ways = {"whole": before.get("whole"), "ends": before.get("ends"), way: found}
+    content = {
+        "command": "python -m benchmarks.overhead",
+        "experiment": NAMES[0],
+        "goal": GOAL,
+        **{name: each for name, each in ways.items() if each},
+    }
+    write_json(target, content)
+
+
 def main() -> int:
     """Measure, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -124,16 +138,7 @@ def main() -> int:
         "of_seconds": asked.seconds,
     }
     target = ROOT / "results" / "benchmarks" / "overhead.json"
-    before = json.loads(target.read_text()) if target.exists() else {}
-    kept = {way: before[way] for way in ("whole", "ends") if way in before}
-    content = {
-        "command": "python -m benchmarks.overhead",
-        "experiment": NAMES[0],
-        "goal": GOAL,
-        **kept,
-        "ends" if asked.ends else "whole": {**about, **found},
-    }
-    target.write_text(json.dumps(content, indent=1) + "\n")
+    record(target, "ends" if asked.ends else "whole", {**about, **found})
     print(target.read_text())
     return 0
 

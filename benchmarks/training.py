@@ -17,8 +17,9 @@ import yaml
 from benchmarks.contenders import wait
 from benchmarks.workloads import Work
 from ebm.energy import contrast
-from ebm.fit import FitSettings, Run
 from ebm.learn.maximum_likelihood import MaximumLikelihood
+from ebm.learner import FitSettings
+from ebm.run import Run
 
 EXPERIMENT = "chains-mnist-shortrun"
 ROOT = Path(__file__).parents[1]

@@ -57,6 +57,34 @@ class Verdict(NamedTuple):
     cause: str = ""
 
 
+class Diverged(RuntimeError):
+    """A run that could not be recovered.
+
+    Attributes:
+        curves: figure by iteration up to the break.
+        events: rollbacks, and the break itself as the last.
+        verdict: the judge's last word.
+        advice: the likely cause, and what to try.
+        good: what the learner's `load_state_dict` takes to be as it was at the last good state.
+        broken: names of tensors of the learner's state that are not finite.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        curves: dict[str, list[float]],
+        events: list[dict[str, Any]],
+        verdict: Verdict,
+        advice: str,
+        good: dict[str, Any],
+        broken: list[str],
+    ) -> None:
+        super().__init__(f"{message}: {verdict.evidence}; {advice}")
+        self.curves, self.events, self.verdict, self.advice = curves, events, verdict, advice
+        self.good, self.broken = good, broken
+
+
 def advice(cause: str, settings: Settings | None) -> str:
     """Say what is likely to be wrong, and what to try of what the learner's settings have."""
     there = names(settings)
@@ -133,6 +161,28 @@ def judge_grid(
 def blamed(figures: Collection[str], prefix: str, cause: str) -> str:
     """Return the cause; where no chain runs, neither it nor sampling is to blame."""
     return cause if f"{prefix}movement" in figures else "parameter"
+
+
+def culprit(figures: Mapping[str, float], broken: str | None) -> Verdict:
+    """Name what broke, by an iteration's figures of which one is not finite.
+
+    Args:
+        broken: the name of a parameter that is not finite, None where all are.
+    """
+    name = next(name for name, value in figures.items() if not math.isfinite(value))
+    grid = name.rpartition("/")[0]
+    beside = {k.rpartition("/"): math.isfinite(v) for k, v in figures.items()}
+    sound = {figure: fine for (where, _, figure), fine in beside.items() if where == grid}
+    if not sound.get("sd_data", True):
+        told = "a batch held a value that is not finite, or too large to be squared"
+        return Verdict("diverging", told, "data")
+    told = f"{name} is not finite" + (f", nor is parameter {broken}" if broken else "")
+    if not sound.get("f_data", True):
+        return Verdict("diverging", told, "parameter")
+    cause = blamed(figures, f"{grid}/" if grid else "", "chain")
+    if cause == "chain":
+        told = f"the chain broke while f on the data was finite: {told}"
+    return Verdict("diverging", told, cause)
 
 
 def wrong(gap: float, gaps: Sequence[float], gap_limit: float, window: int) -> str | None:

@@ -51,6 +51,8 @@ class Model:
     def sample(self, count: int, seed: int = 0, batch: int = BATCH) -> Tensor:
         """Draw images, (count, C, H, W) in [-1, 1]; image i depends on (seed, i) alone.
 
+        Of a model of other items: points (count, D), ways (count, T, 2), tokens (count, L).
+
         Raises:
             ValueError: count is less than 1, or seed less than 0.
         """
@@ -61,7 +63,8 @@ class Model:
             self.learner.sample(seed_range(seed, min(batch, count - first), first))
             for first in range(0, count, batch)
         ]
-        return torch.cat([part[self.size][-1] for part in parts]).clamp(-1, 1).cpu()
+        x = torch.cat([part[self.size][-1] for part in parts]).cpu()
+        return x.clamp(-1, 1) if x.ndim == 4 else x
 
     def inpaint(
         self,

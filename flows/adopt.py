@@ -11,10 +11,11 @@ from flows import lockfile
 from flows.graph import all_stages, open_repo
 from flows.hold import hold, repair
 from tasks.artefacts import new_folder, read_json, write_json
+from tasks.inputs import inputs
 from tasks.paths import Paths
 from tasks.refusals import SettingsError, pick
 from tasks.scratch import Scratch, fingerprint
-from tasks.settings import Params, inputs, read
+from tasks.settings import Params, read
 
 FILES = ("model.json", "model.pt", "curves.csv", "fingerprint")
 CODE = Path(__file__).parents[1]
@@ -92,7 +93,7 @@ def check_files(source: Path) -> None:
 
 def expected(name: str, values: Any, paths: Paths) -> str:
     """Return the fingerprint that training here would have."""
-    from tasks.__main__ import reads
+    from tasks.reads import reads
 
     needed = reads("train", name, values, paths)
     for place in needed:

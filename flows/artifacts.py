@@ -16,9 +16,10 @@ from flows.graph import Stage
 from flows.runner import Order, Row
 from tasks import described, lineage
 from tasks.artefacts import read_json
+from tasks.experiment_settings import Experiment
 from tasks.monitor import clock
 from tasks.paths import Paths
-from tasks.settings import Experiment, Params
+from tasks.settings import Params
 
 PACE = 5.0  # seconds between two words on where a stage stands
 PATIENCE = 5.0  # seconds that the end of a stage waits for its last word

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from ebm.names import hint
 from flows import results
+from tasks.experiment_settings import Experiment
 from tasks.kinds import IMAGES, KINDS, kind_of
 from tasks.paths import Paths
 from tasks.refusals import SettingsError
-from tasks.settings import Experiment, Params
+from tasks.settings import Params
 
 FAST = 10.0  # minutes of the last measured run up to which an experiment is `fast`
 TAGS = ("all", "cpu", "gpu", "fast")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.command import DEFAULT, Json, Name, app, command
+from flows.command import DEFAULT, Force, Json, Name, app, command
 
 __all__ = ["app"]
 
@@ -138,7 +138,7 @@ def suite(
 def keep() -> None:
     """Write the changes of the last `ebm run --set ...` into params.yaml, its comments kept.
 
-    Example: [bold]ebm run --set train.joint.fit.updates=900[/bold], then [bold]ebm keep[/bold]
+    Example: [bold]ebm run --set train.grid-8.fit.updates=900[/bold], then [bold]ebm keep[/bold]
     """
     from flows import overrides
     from tasks.paths import Paths
@@ -154,6 +154,7 @@ def results(
     csv: Annotated[
         Path | None, typer.Option(resolve_path=True, help="Write the table to this csv file.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Show what was measured, beside floor, ceiling, the seed's figure and the goal.
 
@@ -163,6 +164,10 @@ def results(
     from tasks.paths import Paths
 
     paths = Paths()
+    if csv:
+        from flows.on_files import place
+
+        csv = place(csv, "results.csv", paths, force, ".csv", option="--csv")
     rows = rows_of.result_rows(paths, [name] if name else None)
     for line in rows_of.warnings(paths, dict.fromkeys(row["experiment"] for row in rows)):
         typer.echo(line, err=True)

@@ -30,14 +30,27 @@ Out = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Write over what is there.")]
 
 
+def here() -> Path:
+    """Return the working folder.
+
+    Raises:
+        ValueError: it was removed.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise ValueError("the folder that you are in is gone; cd to one that is there") from None
+
+
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a command that runs in the project's folder and says its errors in one sentence."""
 
     @functools.wraps(function)
     def guarded(*arguments: Any, **options: Any) -> None:
-        before = Path.cwd()
-        HERE.set(before)
+        before: Path | None = None
         try:
+            before = here()
+            HERE.set(before)
             os.chdir(project())
             function(*arguments, **options)
         except (typer.Exit, typer.Abort):
@@ -54,7 +67,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             typer.echo(f"ebm: {sentence(error)}", err=True)
             raise typer.Exit(1) from None
         finally:
-            os.chdir(before)
+            if before:
+                os.chdir(before)
 
     return app.command(function.__name__.rstrip("_"))(guarded)
 

@@ -105,10 +105,19 @@ def prefect_page(root: Path, port: int) -> Page:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_API_URL": address,
+        **no_other_pages(port),
         "PREFECT_UI_API_URL": address,  # else the page asks port 4200
         "PREFECT_SERVER_UI_V2_ENABLED": "false",  # its newer page asks a host of advertisers
     }
     return Page("Prefect", port, command, environment, f"http://{HOST}:{port}/")
+
+
+def no_other_pages(port: int) -> dict[str, str]:
+    """Return the settings by which Prefect's server answers no page but its own.
+
+    By its default any page that is open in a browser on this machine may ask it, and start runs.
+    """
+    return {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}"}
 
 
 def serve(shown: Sequence[Page], logs: Path, say: Callable[[str], None] = print) -> None:

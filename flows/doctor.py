@@ -8,12 +8,12 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from flows import lockfile
 from flows.dashboard import PORTS, check_port
 from tasks.paths import Paths
 
@@ -54,12 +54,25 @@ def checks(paths: Paths) -> Iterator[Check]:
     yield gpu()
     yield disk(shutil.disk_usage(paths.root).free / 1e9)
     yield data(os.environ.get("EBM_DATA"))
-    from flows.serving import page  # it needs packages, which have been looked at by now
-
-    yield ports(PORTS, page(paths))
-    yield lock(paths)
+    yield with_packages("ports", lambda: ports(PORTS, page(paths)))
+    yield with_packages("dvc.lock", lambda: lock(paths))
     yield database(paths.root / "mlflow.db")
     yield program("git", "results carry no commit")
+
+
+def with_packages(name: str, look: Callable[[], Check]) -> Check:
+    """Return what a look found that needs packages, which may be what is missing."""
+    try:
+        return look()
+    except ImportError as error:
+        return Check(name, "wrong", f"it cannot be looked at ({error})", "run make install")
+
+
+def page(paths: Paths) -> str | None:
+    """Return the address of the page that `ebm serve` shows, None where it shows none."""
+    from flows.serving import page as shown
+
+    return shown(paths)
 
 
 def python_version(found: tuple[int, ...]) -> Check:
@@ -136,7 +149,10 @@ def vision() -> Check:
 
 def gpu() -> Check:
     """A GPU is optional."""
-    cuda = import_module("torch").cuda
+    try:
+        cuda = import_module("torch").cuda
+    except (ImportError, OSError):
+        return Check("GPU", "warning", "torch cannot say", "run make install")
     if cuda.is_available():
         return Check("GPU", "ok", cuda.get_device_name(0))
     return Check("GPU", "ok", "none: experiments marked for one wait (ebm list names them)")
@@ -197,7 +213,9 @@ def free(port: int, option: str, shown: str | None) -> bool:
 def lock(paths: Paths) -> Check:
     """dvc.lock is whole, or a good copy is."""
     file = paths.root / "dvc.lock"
-    if not file.exists() or lockfile.parse(file.read_text()) is not None:
+    from flows import lockfile  # it needs yaml, which may be what is missing
+
+    if not file.exists() or lockfile.parse(lockfile.read(file) or "") is not None:
         return Check("dvc.lock", "ok", "whole" if file.exists() else "none yet")
     copy = paths.work / "dvc.lock"
     remedy = "the next ebm run puts the last good copy back"
@@ -211,13 +229,19 @@ def database(file: Path) -> Check:
     try:
         with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=2) as connection:
             (said,) = connection.execute("pragma quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            remedy = "end the program that holds it, or wait for it"
+            return Check("mlflow.db", "warning", str(error), remedy)
+        said = str(error)
     except sqlite3.Error as error:
         said = str(error)
     if said == "ok":
         return Check("mlflow.db", "ok", f"{file.stat().st_size / 1e6:.0f} MB, sound")
 
     def fix() -> None:
-        file.replace(file.with_name(f"{file.name}.damaged"))
+        stamp = time.strftime("%Y%m%d-%H%M%S")  # one that was moved before stays
+        file.replace(file.with_name(f"{file.name}.damaged-{stamp}"))
 
     remedy = "ebm doctor --fix moves it aside; results and models are elsewhere and stay"
     return Check("mlflow.db", "wrong", said, remedy, fix)

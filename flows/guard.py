@@ -11,9 +11,10 @@ import numpy as np
 
 from flows.graph import Stage
 from tasks.artefacts import read_json
+from tasks.inputs import inputs
 from tasks.paths import Paths
 from tasks.scratch import Busy, fingerprint
-from tasks.settings import Params, inputs
+from tasks.settings import Params
 
 FREE = 300 * 2**20  # bytes on the disk below which no run begins; a default experiment takes 30 MB
 LINE = 2**16  # bytes, a few blocks: below it the disk is full
@@ -221,7 +222,7 @@ def checkpoint(paths: Paths, params: Params, stage: Stage) -> None:
 
 def mark(paths: Paths, params: Params, stage: Stage) -> str:
     """Return the fingerprint that the stage would have now."""
-    from tasks.__main__ import reads
+    from tasks.reads import reads
 
     values = None
     if stage.verb != "fetch":

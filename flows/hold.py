@@ -22,6 +22,12 @@ class Work(NamedTuple):
     names: list[str]
     since: float
 
+    @property
+    def command(self) -> str:
+        """What goes on with it; a suite and an adoption have their command for a name."""
+        told = " ".join(self.names)
+        return f"ebm {told}" if told.startswith(("suite ", "adopt ")) else f"ebm run {told}"
+
 
 def at_work(paths: Paths) -> Work | None:
     """Return the run that holds the project, None where nothing does."""
@@ -78,7 +84,11 @@ def hold(paths: Paths, names: Sequence[str]) -> Iterator[bool]:
         os.ftruncate(handle, 0)
         since = time.strftime("%H:%M")
         os.pwrite(handle, f"process {os.getpid()} ({', '.join(names)}, since {since})".encode(), 0)
-        yield cut_off
+        try:
+            yield cut_off
+        except (Busy, ValueError):  # refused, and not cut off: nothing is left to put in order
+            os.ftruncate(handle, 0)
+            raise
         os.ftruncate(handle, 0)
     finally:
         os.close(handle)

@@ -160,22 +160,37 @@ def target(asked: Asked, file: str, paths: Paths) -> Path:
     return place(asked.here / (asked.out or "."), file, paths, asked.force)
 
 
-def place(out: Path, file: str, paths: Paths, force: bool, ending: str = ".png") -> Path:
-    """Return the picture to write: `out` itself, or `file` in the folder `out`.
+def place(
+    out: Path,
+    file: str,
+    paths: Paths,
+    force: bool,
+    ending: str = ".png",
+    *,
+    option: str = "--out",
+) -> Path:
+    """Return the file to write: `out` itself, or `file` in the folder `out`.
+
+    Args:
+        option: by which `out` was given.
 
     Raises:
-        ValueError: it is there already, is no PNG, or lies where the pipeline writes.
+        ValueError: it is there already, ends otherwise, or lies where the pipeline writes.
     """
     path = out / file if out.is_dir() or not out.suffix else out
     if path.suffix.lower() != ending:
-        raise ValueError(f"--out is {out}; it must be a folder or a file that ends with {ending}")
+        raise ValueError(
+            f"{option} is {out}; it must be a folder or a file that ends with {ending}"
+        )
     root = paths.root.resolve()
     if path.resolve().is_relative_to(root):
         first = path.resolve().relative_to(root).parts[0]
         if first in OWNED:
-            raise ValueError(f"{path} lies in {first}/, which the pipeline writes; choose --out")
+            told = f"{path} lies in {first}/, which the pipeline writes"
+            raise ValueError(f"{told}; choose {option}")
     if path.exists() and not force:
-        raise ValueError(f"{path} is there already; give --force to replace it, or another --out")
+        told = f"{path} is there already"
+        raise ValueError(f"{told}; give --force to replace it, or another {option}")
     return path
 
 

@@ -1,10 +1,9 @@
 """Records of runs: what .work/runs says of a stage is always of the outputs that stand."""
 
-import shutil
 from pathlib import Path
 
 from flows.graph import Stage
-from tasks.artefacts import read_json
+from tasks.artefacts import read_json, write_text
 from tasks.paths import Paths
 
 
@@ -31,8 +30,7 @@ def keep(paths: Paths, stage: Stage) -> None:
     path = record(paths, stage)
     if mark := fingerprint_of(path):
         target = kept(paths, stage, mark)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        write_text(target, path.read_text())
 
 
 def follow(paths: Paths, stage: Stage, mark: str) -> None:
@@ -44,6 +42,6 @@ def follow(paths: Paths, stage: Stage, mark: str) -> None:
     if fingerprint_of(path) == mark:
         return
     if kept(paths, stage, mark).exists():
-        shutil.copyfile(kept(paths, stage, mark), path)
+        write_text(path, kept(paths, stage, mark).read_text())
     else:
         path.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Runs a stage through DVC, in this process or in a worker's, and says what became of it."""
 
+import errno
 import os
 import shutil
 import time
@@ -15,6 +16,7 @@ from tasks.paths import Paths
 from tasks.scratch import Busy
 
 ENGINES = ("threads", "dask")
+FULL = "the disk is full; free some space and run it again"
 
 
 class Row(NamedTuple):
@@ -304,12 +306,14 @@ def why(paths: Paths, stage: Stage, error: BaseException) -> str:
 
     log = paths.log(stage.verb, stage.name, stage.part)
     for cause in causes(error):
+        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+            return FULL
         if isinstance(cause, StageCmdFailedError):
             lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
             if str(cause).endswith(limits.KILLED):
                 return f"it was killed; if nobody did that, the memory was full ({log})"
             if not lines and guard.full(paths):  # so full that it could not even say so
-                return "the disk is full; free some space and run it again"
+                return FULL
             return lines[-1] if lines else str(cause)
     deepest = list(causes(error))[-1]
     return " ".join(str(deepest).split()) or type(deepest).__name__

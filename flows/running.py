@@ -15,7 +15,7 @@ from rich.table import Table
 
 from flows import history, overrides, results
 from flows.display import Display
-from flows.experiment import Hooks, Manner, Outcome, Row, run_experiments
+from flows.experiment import Hooks, Manner, Outcome, Row, Work, run_experiments
 from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_run
 from tasks import settings
 from tasks.monitor import clock
@@ -118,6 +118,10 @@ def follow(
         Tracker(paths, params, title, asked.command, display.say) as tracker,
     ):
 
+        def plan(work: Work) -> None:
+            tracker.catch_up()
+            display.plan(work)
+
         def start(stage: Stage, flow_run: str | None) -> None:
             display.start(stage, flow_run)
             tracker.stage_started(stage.address, stage.verb, stage.name, stage.part, flow_run)
@@ -133,7 +137,7 @@ def follow(
                 behind.update(left_behind(paths, outcome.names, values))
             pages.update(reports(paths, outcome, flow, behind, faults if manner.go_on else None))
 
-        hooks = Hooks(display.plan, start, end, after, display.say)
+        hooks = Hooks(plan, start, end, after, display.say)
         outcome = run_experiments(
             asked.names, asked.only, asked.force, values, hooks=hooks, paths=paths, manner=manner
         )

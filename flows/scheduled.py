@@ -17,6 +17,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows import history
 from tasks.paths import Paths
+from tasks.refusals import named
 from tasks.scratch import die_with_parent
 
 LOUD = ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_TO_API_ENABLED")  # of this flow, not of the run
@@ -25,6 +26,7 @@ LOUD = ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_TO_API_ENABLED")  # of this fl
 @flow(name="scheduled", flow_run_name="{name}")
 def scheduled(name: str) -> Any:
     """Run an experiment in the current folder, the project's."""
+    named(name)  # it becomes a folder, and a word of a command
     die_with_parent()
     paths, mark = Paths(), str(flow_run.id)
     log = paths.work / "logs" / name / "scheduled.log"

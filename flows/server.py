@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.dashboard import no_other_pages
 from tasks.paths import Paths
 from tasks.scratch import die_with_parent
 
@@ -56,6 +57,7 @@ def start(port: int, log: Path) -> subprocess.Popen[bytes]:
         "PREFECT_UI_ENABLED": "0",
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
+        **no_other_pages(port),
     }
     with log.open("wb") as file:
         return subprocess.Popen(

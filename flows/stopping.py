@@ -29,12 +29,11 @@ def stop(paths: Paths, name: str | None, run_only: bool, say: Callable[[str], No
     work = at_work(paths)
     if work and (name is None or name in work.names):
         tell(paths.work / "flow.lock", work.pid, signal.SIGINT)
-        names = " ".join(work.names)
-        say(f"The run of {', '.join(work.names)} is stopped; ebm run {names} goes on where it was.")
+        say(f"The run of {', '.join(work.names)} is stopped; {work.command} goes on where it was.")
         did = True
     elif work and name:
-        say(f"{', '.join(work.names)} is running, and was left alone.")
-    if not did:
+        say(f"{', '.join(work.names)} is running, and was left alone; ebm stop ends it.")
+    elif not did:
         say(f"There was nothing to stop{f' of {name}' if name else ''}.")
 
 
@@ -52,8 +51,7 @@ def stop_schedule(paths: Paths, name: str | None, say: Callable[[str], None]) ->
         tell(lock, pid, signal.SIGTERM)
         say(f"The schedule of {', '.join(asked.names)} is ended.")
         if work and at_work(paths) is None:
-            names = " ".join(work.names)
-            say(f"The run of {', '.join(work.names)} is stopped; ebm run {names} goes on.")
+            say(f"The run of {', '.join(work.names)} is stopped; {work.command} goes on.")
         return True
     pause(port, name)
     say(f"{name} is taken out of the schedule until the next ebm serve; the others stay.")

@@ -65,6 +65,8 @@ def main(arguments: list[str]) -> int:
 def run(stage: str, name: str, part: str | None) -> None:
     """Run a stage in this process."""
     from tasks import settings
+    from tasks.inputs import inputs as settings_of
+    from tasks.reads import reads
 
     if stage == "fetch":
         from tasks.fetch import wanted
@@ -72,7 +74,7 @@ def run(stage: str, name: str, part: str | None) -> None:
         wanted(name)  # a name that is wrong leaves no folder
     paths = Paths()
     params = settings.read(Path(os.environ.get("EBM_PARAMS") or paths.params))
-    inputs = None if stage == "fetch" else settings.inputs(params, stage, name, part)
+    inputs = None if stage == "fetch" else settings_of(params, stage, name, part)
     mark = fingerprint(inputs, reads(stage, name, inputs, paths), Path(__file__).parents[1])
     if stage == "train" and follows():
         importlib.import_module("tasks.train").follow(
@@ -133,40 +135,6 @@ def print_to(log: Path) -> None:
     with log.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-
-
-def reads(stage: str, name: str, inputs: Any, paths: Paths) -> list[Path]:
-    """Return what a stage reads, as dvc.yaml declares it."""
-    if stage == "fetch":
-        return []
-    if stage == "prepare":
-        return [paths.root / inputs.dataset.raw]
-    if stage == "reference":
-        return [paths.root / inputs.weights, paths.prepared(inputs.dataset)]
-    data = [paths.prepared(inputs.dataset)] if hasattr(inputs, "dataset") else []
-    if stage == "train":
-        over, source = inputs.train.below, inputs.train.source
-        below = paths.model(name, over) if over else data[0] / "manifest.json"
-        return [data[0] / "train.npz", paths.prepared(source) if source else below]
-    if stage == "evaluate" and not hasattr(inputs, "final"):
-        seen = "inception" in inputs.evaluate.networks
-        return [
-            paths.samples(name),
-            *data,
-            *([paths.reference(inputs.dataset, "inception")] if seen else []),
-        ]
-    if stage == "sample" and hasattr(inputs, "evaluate"):
-        return [*(paths.model(name, each) for each in inputs.evaluate.models), *data]
-    slow: list[str] = [*inputs.classify.networks] if stage == "classify" else []
-    if stage == "apply" and inputs.apply.translate:
-        slow = ["efficientnet"]
-        data.append(paths.prepared(inputs.apply.translate.source))
-    return [
-        paths.model(name, inputs.final),
-        *([paths.samples(name)] if stage == "evaluate" else []),
-        *data,
-        *(paths.reference(inputs.dataset, network) for network in slow),
-    ]
 
 
 def set_threads(inputs: Any) -> None:

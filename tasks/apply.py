@@ -21,10 +21,10 @@ from tasks.applications import (
 from tasks.applications.job import Job, Outcome
 from tasks.apply_settings import APPLICATIONS
 from tasks.artefacts import load_arrays, new_folder
+from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.scores import write_scores
-from tasks.settings import ApplyInputs
 
 REVISION = 2
 

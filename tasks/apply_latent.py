@@ -24,12 +24,12 @@ from ebm.samplers.noise import seed_range
 from tasks.applications.lines import draw_lines
 from tasks.apply_settings import LatentSettings
 from tasks.artefacts import load_arrays, new_folder
+from tasks.inputs import ApplyInputs
 from tasks.latent_pictures import draw_landscape
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import masked, sheet
 from tasks.scores import beside, naming, row, write_scores
-from tasks.settings import ApplyInputs
 
 REVISION = 1
 

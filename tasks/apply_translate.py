@@ -18,13 +18,13 @@ from ebm.samplers.noise import seed_range
 from tasks.apply_settings import TranslateSettings
 from tasks.artefacts import load_arrays, new_folder, read_json
 from tasks.device import pick_device
+from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import sheet
 from tasks.scores import beside, naming, row, write_scores
-from tasks.settings import ApplyInputs
 
-REVISION = 1
+REVISION = 2
 
 STATES = 4  # states of the chain in the picture
 SIDE = 1200  # pixels of the picture's side, about
@@ -95,7 +95,7 @@ def gather(
     check(asked, source, target)
     steps = learner.settings.chain.sample_steps
     seeds = seed_range(inputs.seed, len(source))
-    path = learner.translate(torch.from_numpy(source), seeds, keep=max(1, steps // STATES))
+    path = learner.translate(torch.from_numpy(source), seeds, keep=-(-steps // STATES))
     states = [state.cpu().clamp(-1, 1).numpy() for state in path]
     return states, Sets(source, states[-1], colours_matched(source, known, train), train, target)
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebm.fit import Diverged
+from ebm.health import Diverged
 from ebm.samplers.noise import seed_range
 from tasks.artefacts import new_folder, save_arrays, write_json, write_text
+from tasks.inputs import TrainInputs
 from tasks.paths import Paths
-from tasks.settings import TrainInputs
 
 PAGE = "post-mortem.html"
 SHOWN = {4: 25, 2: 500}  # images and points in a picture, by the dimensions of their tensor

@@ -21,11 +21,11 @@ from ebm.model import load
 from tasks.artefacts import new_folder
 from tasks.classify_settings import FineTuneSettings
 from tasks.error_picture import draw_errors
+from tasks.inputs import ClassifyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.rivals import OWN, Rivals, check_labels, compete, gather
 from tasks.scores import beside_spread, row, write_scores
-from tasks.settings import ClassifyInputs
 
 REVISION = 2
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tasks.artefacts import read_json
+from tasks.experiment_settings import Experiment
 from tasks.measured import FILES
 from tasks.paths import Paths
-from tasks.settings import Experiment, Params
+from tasks.settings import Params
 
 COLUMNS = ("metric", "value", "floor", "ceiling", "tutorial", "goal")
 LONGEST = 7500  # characters of a description, below MLflow's limit of a tag

@@ -25,6 +25,8 @@ def pick_device(device: str) -> str:
 
 def gpus() -> list[str]:
     """Return the GPUs that torch sees here, as CUDA_VISIBLE_DEVICES names them."""
+    if not torch.cuda.is_available():  # CUDA_VISIBLE_DEVICES=-1 names none
+        return []
     named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return named or [str(number) for number in range(torch.cuda.device_count())]
 

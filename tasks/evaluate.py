@@ -10,12 +10,12 @@ from ebm.metrics.classifier import FeatureNetwork, train_classifier
 from ebm.metrics.nearest import nearest_distances, nearest_rows
 from tasks import judges
 from tasks.artefacts import load_arrays, new_folder, read_json
+from tasks.inputs import EvaluateInputs
 from tasks.judges import NOISE, SAMPLES, TEST, TRAIN, Asked, Judge
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import sheet
 from tasks.scores import beside, naming, row, write_scores
-from tasks.settings import EvaluateInputs
 
 REVISION = 1
 

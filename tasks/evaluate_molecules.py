@@ -23,6 +23,7 @@ from tasks.scores import beside, naming, row, write_scores
 
 REVISION = 2
 
+COOLER = "cooler_"  # of samples.npz: what is decoded at a temperature below 1
 ABLATIONS = {"without_f": "f = 0: z ~ N(0, I)", "without_z": "z = 0"}
 TRAIN = "training molecules"
 
@@ -44,13 +45,13 @@ class Sets(NamedTuple):
 
     Attributes:
         draws: of each draw.
-        without: of each ablation, by its key.
+        others: one draw of each ablation and of each cooler decoding, by what it is called.
         train: of all training molecules.
         held: of the part held against.
     """
 
     draws: list[list[str | None]]
-    without: dict[str, list[str | None]]
+    others: dict[str, list[str | None]]
     train: Smiles
     held: Smiles
 
@@ -59,7 +60,7 @@ class Sets(NamedTuple):
 
         Those of the training part are taken from all over it: a file may be in some order.
         """
-        found = {"": self.draws, **{of: [self.without[key]] for key, of in ABLATIONS.items()}}
+        found = {"": self.draws, **{of: [draw] for of, draw in self.others.items()}}
         found[TRAIN] = [[*self.train[:: max(1, len(self.train) // limit)]]]
         return {of: [[s for s in x if s][:limit] for x in sets] for of, sets in found.items()}
 
@@ -96,7 +97,9 @@ def read(
     monitor: Monitor,
 ) -> Sets:
     """Return the canonical SMILES of all sets, from their tokens."""
-    given = [*drawn["molecules"], *(drawn[key] for key in ABLATIONS), train, held]
+    beside = {of: drawn[key] for key, of in ABLATIONS.items()}
+    beside |= {called(key): x for key, x in drawn.items() if key.startswith(COOLER)}
+    given = [*drawn["molecules"], *beside.values(), train, held]
     total, done, found = sum(map(len, given)), 0, []
     for x in given:
 
@@ -106,21 +109,30 @@ def read(
         found.append(canonical(texts(x, **notes), told))
         done += len(x)
     real: list[Smiles] = [[each for each in x if each] for x in found[-2:]]
-    draws, without = found[: -2 - len(ABLATIONS)], found[-2 - len(ABLATIONS) : -2]
+    draws, others = found[: -2 - len(beside)], found[-2 - len(beside) : -2]
     for number, draw in enumerate(draws):
         if not any(draw):
             raise ValueError(
                 f"draw {number} has no valid molecule among {len(draw)} strings; there is nothing "
                 "to measure before the model has learned longer"
             )
-    return Sets(draws, dict(zip(ABLATIONS, without, strict=True)), *real)
+    return Sets(draws, dict(zip(beside, others, strict=True)), *real)
+
+
+def called(key: str) -> str:
+    """Return what a cooler decoding is called, by its key.
+
+    >>> called("cooler_0.8")
+    'decoded at temperature 0.8'
+    """
+    return f"decoded at temperature {key.removeprefix(COOLER)}"
 
 
 def of_counts(sets: Sets) -> tuple[Rows, Rows]:
     """Return the rows of validity, uniqueness and novelty, by both denominators."""
     known = set(sets.train)
     shares = [counts(each, known).shares() for each in sets.draws]
-    others = {of: counts(sets.without[key], known).shares() for key, of in ABLATIONS.items()}
+    others = {of: counts(draw, known).shares() for of, draw in sets.others.items()}
     metrics = [
         figure(name, [each[name] for each in shares], "higher", len(sets.draws[0]), about)
         for name, about in SHARES.items()

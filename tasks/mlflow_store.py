@@ -9,12 +9,14 @@ import os
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+ADDRESS = "MLFLOW_TRACKING_URI"  # of the environment
 EXPERIMENT = "ebm"
 VIEW = "ebm"  # key of the columns that the page of runs shows
 COLUMNS = ("system", "dataset", "learner", "device", "verdict")
@@ -94,6 +96,22 @@ class Store:
         for key, value in TAGS.items():
             if there.get(key) != value:
                 self.client.set_experiment_tag(self.experiment, key, value)
+
+    @contextmanager
+    def everywhere(self) -> Iterator[None]:
+        """Make this database that of all of MLflow for a while: parts of it ask no client for one.
+
+        MLflow writes the address into the environment, where other programs would find it: there
+        is what was there before, afterwards.
+        """
+        before = os.environ.get(ADDRESS)
+        self.mlflow.set_tracking_uri(self.address)
+        try:
+            yield
+        finally:
+            self.mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # None is as at first
+            if before is not None:
+                os.environ[ADDRESS] = before
 
     def new_experiment(self) -> str:
         """Make the experiment under which every run stands."""
@@ -189,8 +207,7 @@ class Store:
         outputs = Schema([TensorSpec(np.dtype("float32"), (-1,), "f")])
         code = Path(__file__).parents[1]
         warnings.filterwarnings("ignore", ".*An input example was not provided")
-        self.mlflow.set_tracking_uri(self.address)
-        with self.mlflow.start_run(run_id=run):
+        with self.everywhere(), self.mlflow.start_run(run_id=run):
             self.mlflow.pyfunc.log_model(
                 name="model",
                 loader_module="served",

@@ -136,7 +136,7 @@ def translate(model: Model, image: File, seed: int, path: Path) -> list[str]:
     steps = model.learner.settings.chain.sample_steps
     of_image = told(image, dimensions)
     x, _ = told(image, read_picture, model.size, model.channels)
-    states = model.translate(x, seed, keep=max(1, steps // STATES)).numpy()
+    states = model.translate(x, seed, keep=-(-steps // STATES)).numpy()
     heat = moved(states[:1], states[-1:])[:, None]
     heat = np.broadcast_to(2 * heat / max(heat.max(), 1e-9) - 1, states[:1].shape)
     row = np.concatenate([states, heat.astype(np.float32)])

@@ -9,9 +9,10 @@ import numpy as np
 from ebm.datasets import loader
 from ebm.datasets.source import sha256, together
 from tasks.artefacts import new_folder, save_arrays, write_json
+from tasks.dataset_settings import Dataset
+from tasks.inputs import PrepareInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.settings import Dataset, PrepareInputs
 
 REVISION = 1
 

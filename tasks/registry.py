@@ -184,9 +184,10 @@ def register(store: Store, name: str, folder: Path, digest: str, paths: Paths) -
     }
     if not strangers(facts, checksums(paths, name)):
         tags |= {row["metric"]: f"{row['value']:.6g}" for row in figures(paths, name)}
-    made = client.create_model_version(
-        name, f"models:/{model}", run.info.run_id, tags=tags, model_id=model
-    )
+    with store.everywhere():
+        made = client.create_model_version(
+            name, f"models:/{model}", run.info.run_id, tags=tags, model_id=model
+        )
     return str(made.version)
 
 

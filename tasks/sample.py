@@ -10,11 +10,12 @@ from ebm.model import lineage, load
 from ebm.samplers.noise import seed_range
 from tasks.artefacts import new_folder, save_arrays
 from tasks.device import pick_device
+from tasks.experiment_settings import SampleSettings
+from tasks.inputs import SampleInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import sheet
 from tasks.point_pictures import draw_chains, draw_samples
-from tasks.settings import SampleInputs, SampleSettings
 from tasks.temperatures import temperatures
 
 REVISION = 1

@@ -35,7 +35,8 @@ def run(name: str, part: None, inputs: SampleAnomalyInputs, paths: Paths, monito
     """
     data = paths.prepared(inputs.dataset)
     held, train = (load_arrays(data / f"{of}.npz") for of in ("test", "train"))
-    stages = sorted(path.parent.name for path in paths.model(name, "*").parent.glob("*/model.json"))
+    folders = paths.model(name, inputs.final).parent.glob("[!.]*/model.json")  # no cut one's rest
+    stages = sorted(path.parent.name for path in folders)
     x, found = torch.from_numpy(held["x"]), {"y": held["y"]}
     for place, stage in enumerate(stages):
         learner = load(paths.model(name, stage), pick_device(inputs.device)).learner

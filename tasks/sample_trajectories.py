@@ -104,7 +104,11 @@ def picture(learner: Any, data: Arrays, inputs: SampleTrajectoriesInputs, path: 
     options = {"count": inputs.sample.count, "widen": inputs.evaluate.widen, "keep": keep}
     states = predict(learner, data, rows, shown, everybody(learner, data), **options)
     fans = [
-        Fan(data["x"][row, : learner.seen], data["x"][row, learner.seen :], state.way[i].numpy())
+        Fan(
+            data["x"][row, : learner.seen],
+            data["x"][row, learner.seen :],
+            state.way[i].cpu().numpy(),
+        )
         for i, row in enumerate(rows)
         for state in states
     ]

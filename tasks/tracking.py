@@ -8,16 +8,16 @@ until MLflow knows all of it, so whatever was not told is told by the next flow.
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tasks import lineage
+from tasks.inputs import inputs
 from tasks.mlflow_store import Store, check, installed
 from tasks.paths import Paths
-from tasks.settings import Params, inputs
+from tasks.settings import Params
 from tasks.telling import Teller
 from tasks.tracked import Job, leftovers
 
@@ -48,6 +48,7 @@ class Tracker:
 
     Example:
         with Tracker(paths, params, "multigrid-digits", "ebm run") as tracker:
+            tracker.catch_up()
             tracker.stage_started("train@a-joint", "train", "a", "joint")
             tracker.stage_ended("train@a-joint", "Ran")
     """
@@ -78,9 +79,6 @@ class Tracker:
             "ebm.command": command,
         }
         self.teller = Teller(paths, params, title, self.tags, open_store)
-        self.late = leftovers(paths)
-        if self.late:
-            self.begin()
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +91,20 @@ class Tracker:
     ) -> None:
         self.failed |= kind is not None
         self.close()
+
+    def catch_up(self) -> None:
+        """Take on what earlier flows could not tell; returns at once.
+
+        For a flow that holds the project: another that is at work tells some of it itself.
+        """
+        if not self.on:
+            return
+        try:
+            self.late = leftovers(self.paths)
+        except (KeyError, OSError, ValueError) as error:
+            return self.break_off(error)
+        if self.late:
+            self.begin()
 
     def stage_started(
         self, address: str, stage: str, name: str, part: str | None, prefect_run: str | None = None
@@ -132,12 +144,6 @@ class Tracker:
     def flow(self) -> str | None:
         """MLflow's id of the flow's run, None where there is none yet."""
         return (self.teller.flow or None) if self.on else None
-
-    def settle(self, patience: float = PATIENCE) -> None:
-        """Wait until MLflow knows all that was said, so that the records hold its ids."""
-        until = time.monotonic() + patience
-        while self.thread and self.events.unfinished_tasks and time.monotonic() < until:
-            time.sleep(0.05)
 
     def close(self) -> None:
         """Tell what is left and end the flow's run; stages that were cut off have failed."""

@@ -6,17 +6,18 @@ from typing import Any, NamedTuple
 import torch
 
 from ebm.checkpoint import mend
-from ebm.fit import Diverged, Fitted, Progress, fit
+from ebm.fit import Fitted, Progress, fit
+from ebm.health import Diverged
 from ebm.learn import learner_class
 from ebm.model import load, save
 from ebm.processes import ALONE, Processes
 from tasks.artefacts import load_arrays, new_folder, write_text
 from tasks.broken import leave, table
 from tasks.device import pick_device, started_outside
+from tasks.inputs import TrainInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.scratch import Scratch
-from tasks.settings import TrainInputs
 from tasks.temperatures import temperatures
 
 REVISION = 1

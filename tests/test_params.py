@@ -18,8 +18,9 @@ from ebm.metrics.efficientnet import bare
 from ebm.settings import Settings
 from tasks.__main__ import main
 from tasks.apply_settings import ALONE
+from tasks.inputs import declared, inputs
 from tasks.kinds import KINDS, kind_of, own_inputs
-from tasks.settings import declared, inputs, read
+from tasks.settings import read
 
 ROOT = Path(__file__).parents[1]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -235,7 +236,7 @@ def unread(reads: Reads, *arguments: str) -> set[str]:
         return kept[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.settings.inputs", keep)
+        patch.setattr("tasks.inputs.inputs", keep)
         patch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
         main(list(arguments))
     return {key for owner, field, key in leaves(kept[0]) if (owner, field) not in reads}

@@ -2,16 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import grimp
 import pytest
 import yaml
+from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
+from tasks import settings
+from tasks.inputs import inputs
+from tasks.paths import Paths
+from tasks.reads import reads
 from tasks.revisions import bump, digest, main, modules, problems, recorded
 
 ROOT = Path(__file__).parents[1]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+SETTINGS = settings.read(ROOT / "params.yaml")
 WITH_REVISION = set(modules(ROOT))
 
 MODULE = '''"""Adds."""
@@ -142,8 +149,9 @@ def test_record_is_written_as_json_with_sorted_names() -> None:
 def graph() -> grimp.ImportGraph:
     """Who imports whom, but for the settings, whose values are declared, and the monitor."""
     made = grimp.build_graph("ebm", "tasks", cache_dir=None)
-    for module in ("tasks.settings", "tasks.monitor", "tasks.__main__"):
-        made.remove_module(module)
+    of_settings = ("settings", "inputs", "dataset_settings", "experiment_settings")
+    for module in (*of_settings, "monitor", "__main__"):
+        made.remove_module(f"tasks.{module}")
     return made
 
 
@@ -168,16 +176,29 @@ def reachable(graph: grimp.ImportGraph, stage: str, name: str) -> set[str]:
     return files & WITH_REVISION
 
 
-def declared() -> dict[str, tuple[list[str], set[str]]]:
-    """Return by DVC stage its arguments and the .py files among its params."""
+class Declared(NamedTuple):
+    """What dvc.yaml says of a stage: its arguments, the .py files among its params, its deps."""
+
+    arguments: list[str]
+    code: set[str]
+    needs: set[str]
+
+
+def declared() -> dict[str, Declared]:
+    """Return by DVC stage what dvc.yaml says of it."""
     with Repo(str(ROOT)) as repo:
         return {
-            stage.addressing: (
+            stage.addressing: Declared(
                 stage.cmd.split()[3:],
                 {
                     Path(d.fs_path).relative_to(ROOT).as_posix()
                     for d in stage.params
                     if d.fs_path.endswith(".py") and set(d.params) == {"REVISION"}
+                },
+                {
+                    Path(d.fs_path).relative_to(ROOT).as_posix()
+                    for d in stage.deps
+                    if not isinstance(d, ParamsDependency)
                 },
             )
             for stage in repo.index.stages
@@ -197,7 +218,7 @@ DECLARED = declared()
 def test_stage_declares_every_revision_that_it_can_import(
     stage: str, graph: grimp.ImportGraph
 ) -> None:
-    (_, name, *_), files = DECLARED[stage]
+    (_, name, *_), files, _ = DECLARED[stage]
     kind = module_of(stage.partition("@")[0])
     missing = reachable(graph, kind, name) - files
     assert not missing, f"{stage} does not declare {', '.join(sorted(missing))}"
@@ -205,4 +226,22 @@ def test_stage_declares_every_revision_that_it_can_import(
 
 @pytest.mark.parametrize("stage", DECLARED)
 def test_every_declared_file_has_a_revision(stage: str) -> None:
-    assert DECLARED[stage][1] <= WITH_REVISION
+    assert DECLARED[stage].code <= WITH_REVISION
+
+
+@pytest.mark.parametrize("stage", DECLARED)
+def test_stage_reads_what_it_declares(stage: str) -> None:
+    """A file counts where it is declared, or lies in a folder that is, and the other way round."""
+    (verb, name, *part), _, needs = DECLARED[stage]
+    given = None if verb == "fetch" else inputs(SETTINGS, verb, name, *part)
+    read = {path.as_posix() for path in reads(verb, name, given, Paths(Path()))}
+
+    unread = [each for each in needs if not meets(each, read)]
+    undeclared = [each for each in read if not meets(each, needs)]
+    assert not unread and not undeclared
+
+
+def meets(place: str, others: set[str]) -> bool:
+    """Tell whether a place is one of others, in one of them, or around one."""
+    pairs = ((f"{place}/", f"{each}/") for each in others)
+    return any(a.startswith(b) or b.startswith(a) for a, b in pairs)

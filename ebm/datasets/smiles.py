@@ -118,8 +118,8 @@ def selfies_of(smiles: str) -> list[str]:
 
     try:
         return list(selfies.split_selfies(selfies.encoder(smiles)))
-    except selfies.EncoderError as error:
-        why = str(error).strip().splitlines()[0]
+    except Exception as error:  # its own, and bare ones: B11, a ring of one atom, is an IndexError
+        why = (str(error).strip() or "the package selfies cannot write it").splitlines()[0]
         raise ValueError(f"{short(smiles)} has no SELFIES ({why})") from None
 
 

@@ -37,7 +37,7 @@ def learner_class(name: str) -> Any:
 class Trained(Protocol):
     """What a trained learner is to those who use it: sampling, evaluation, classifiers, reports.
 
-    What a learner is while it learns: `ebm.fit.Learner`.
+    What a learner is while it learns: `ebm.learner.Learner`.
 
     Attributes:
         networks: what was learned, averaged.

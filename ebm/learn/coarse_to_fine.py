@@ -13,18 +13,16 @@ Source: Zhao, Xie, Li, "Learning energy-based generative models via coarse-to-fi
 sampling", ICLR 2021.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from ebm.energy import contrast
-from ebm.learn.parts import ChainSettings, OptimiserSettings, at_rest, descend, spectral
+from ebm.learn.parts import ChainSettings, OptimiserSettings, at_rest, descend, settled, spectral
 from ebm.networks.expanding import Expanding
 from ebm.samplers.langevin import Record
 from ebm.samplers.noise import Noise, spawn
@@ -87,7 +85,7 @@ class CoarseToFine:
     Attributes:
         networks: f, under that name.
         optimisers: one, fresh in each stage, under the same name.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: the stage below is of another network; something is to come from below, or to
@@ -179,7 +177,7 @@ class CoarseToFine:
 
         Not at every step, which would hold pixels at the border that the next step would free.
         """
-        with resting(self.f):
+        with settled(self.f):
             x, record = self.settings.chain.run(self.f, x, **how)
         return x.clamp(-BOX, BOX), record
 
@@ -282,16 +280,3 @@ def check_below(settings: CoarseToFineSettings, below: CoarseToFine | None) -> N
                 f"{key} is {getattr(settings, key)!r} over a stage below whose {key} is {right!r}; "
                 f"give {more}"
             )
-
-
-@contextmanager
-def resting(network: nn.Module) -> Iterator[None]:
-    """Hold a network at rest for a chain, what is divided by a singular value computed once.
-
-    Here, outside the chain's precision, so that no singular value is rounded.
-    """
-    with at_rest(network), parametrize.cached():
-        for module in network.modules():
-            if parametrize.is_parametrized(module, "weight"):
-                _ = module.weight
-        yield

@@ -41,9 +41,10 @@ class Crowd:
         Returns:
             (N, M, S, 2), whatever where there is none, and (N, M) boolean.
         """
-        place = torch.searchsorted(self.windows, window)
+        place = torch.searchsorted(self.windows, window).clamp(max=len(self.windows) - 1)
+        known = self.windows[place] == window  # of a window that nobody is in there is no neighbour
         rank = torch.arange(self.most, device=past.device)
-        inside = rank < self.count[place][:, None]
+        inside = (rank < self.count[place][:, None]) & known[:, None]
         rows = torch.where(inside, self.first[place][:, None] + rank, 0)
         found = self.past[rows]
         own = (found == past[:, None]).flatten(2).all(2)

@@ -39,7 +39,7 @@ from ebm.samplers.chains import KEPT, Fresh
 from ebm.samplers.noise import Noise, spawn
 from ebm.settings import Settings, missing
 
-REVISION = 2
+REVISION = 3
 
 SHARE = 8  # as many as one in so many of the pool climb at a refresh
 STAY = 4  # one in so many of the pool is what the round began with, to its end
@@ -107,7 +107,7 @@ class Introspective:
         negatives: (M, ...), the pseudo-negatives that this round begins with.
         pool: (M, ...), those that it tells data from: a quarter of the same, and what climbed.
         step: iterations done.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: the rounds have items of two shapes, or two q.
@@ -183,6 +183,8 @@ class Introspective:
             ValueError: the data are of another shape, or there are fewer pseudo-negatives below.
         """
         check_shape(x, self.shape)
+        if depth := sum(1 for _ in self.rounds()) - 1:  # no round repeats the draws of another
+            self.generator.manual_seed(spawn([self.generator.initial_seed()], depth)[0])
         self.negatives = self.inherited(self.settings.negatives)
         self.pool, self.step = self.negatives.clone(), 0
 

@@ -90,7 +90,7 @@ class LatentBelief:
         networks: forecaster and f, and the pasts that are kept as examples.
         optimisers: one of each.
         labelled: True; a label is the window of a trajectory, whose rows are neighbours.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: below is given.

@@ -43,7 +43,7 @@ class LatentPrior:
     Attributes:
         networks: f, decoder, and encoder where chains start at one.
         optimisers: of those that are learned, under the same names.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: below is given.
@@ -243,9 +243,9 @@ class LatentPrior:
         return {self.size: [torch.where(mask, image, self.decode(z, seeds))]}
 
     @torch.no_grad()
-    def decode(self, z: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Return what z: (N, d) decodes to, (N, ...), one seed a row."""
-        return self.decoder.decode(z, spawn(seeds, DECODE))  # type: ignore[no-any-return]
+    def decode(self, z: Tensor, seeds: Sequence[int], **how: Any) -> Tensor:
+        """Return what z: (N, d) decodes to, (N, ...), one seed a row; `how` is of the decoder."""
+        return self.decoder.decode(z, spawn(seeds, DECODE), **how)  # type: ignore[no-any-return]
 
     def posterior(self, x: Tensor, **how: Any) -> Tensor:
         """Return z of each item x: (N, ...), after learning; `how` is of `ebm.latent.Inference`."""

@@ -42,6 +42,13 @@ class PosteriorChainSettings(ChainSettings):
         description="steps that infer z after learning; 0 leaves z as the encoder has it",
     )
 
+    @model_validator(mode="after")
+    def check_sampler(self) -> "PosteriorChainSettings":
+        """After learning z is found without noise, which Hamiltonian chains cannot do."""
+        if self.leapfrogs is not None:
+            raise ValueError(f"leapfrogs is {self.leapfrogs}; chains that infer z have none")
+        return self
+
 
 class PosteriorSettings(Settings):
     """The chains that infer z of x."""

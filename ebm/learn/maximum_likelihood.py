@@ -84,6 +84,11 @@ class MaximumLikelihoodSettings(Settings):
                 f"reference is 'coloured' and network.kind is {self.network.kind!r}, which takes "
                 "no spectrum from the data; give the sd of a white reference, or null"
             )
+        if self.chain.coloured and "frame" not in self.network.kind:
+            raise ValueError(
+                f"chain.coloured is True and network.kind is {self.network.kind!r}, which takes no "
+                "spectrum from the data; leave coloured out"
+            )
         if self.continues and self.start.start not in ("persistent", "source"):
             raise ValueError(
                 f"sample_from is 'chains' and start is {self.start.start!r}; only persistent "
@@ -140,7 +145,7 @@ class MaximumLikelihood:
         optimisers: one, under the same name.
         source: (M, ...), images that chains start at where `start` is `source`; see `begin_at`.
         chains: where the chains of an iteration start.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: below is given.
@@ -301,7 +306,8 @@ class MaximumLikelihood:
                 seeds=seeds,
                 keep=keep,
             )
-        return record.path or [x]
+        between = not keep or chain.sample_steps % keep  # the end is none of the states kept
+        return [*record.path, x] if between else record.path
 
     @property
     def feature_network(self) -> nn.Module:

@@ -128,7 +128,7 @@ class Multigrid:
     Attributes:
         networks: f_s by size of grid, and the histogram where nothing is below.
         optimisers: one a grid.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: the first grid is no larger multiple of the last one below.

@@ -105,7 +105,7 @@ class NoiseContrastive:
     Attributes:
         networks: f, log_z and the fitted noise.
         optimisers: one of f and one of log_z.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: below is given.

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ebm.energy import LogDensity, Precision, Tilt, frozen, in_precision
@@ -187,6 +188,19 @@ def at_rest(network: nn.Module) -> Iterator[nn.Module]:
             yield network
     finally:
         network.train(mode)
+
+
+@contextmanager
+def settled(network: nn.Module) -> Iterator[nn.Module]:
+    """Hold a network at rest with its normalised weights computed once, in float32.
+
+    Here, outside the chain's precision, so that no singular value is rounded.
+    """
+    with at_rest(network), parametrize.cached():
+        for module in network.modules():
+            if parametrize.is_parametrized(module, "weight"):
+                module.weight  # noqa: B018  looking at it computes and keeps it
+        yield network
 
 
 def descend(

@@ -14,17 +14,15 @@ Source: Gao, Song, Poole, Wu, Kingma, "Learning Energy-Based Models by Diffusion
 Likelihood", arXiv:2012.08125: algorithms 1 and 2, T = 6.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from ebm.energy import Precision, in_precision
-from ebm.learn.parts import OptimiserSettings, at_rest, check_shape, descend, spectral
+from ebm.learn.parts import OptimiserSettings, check_shape, descend, settled, spectral
 from ebm.networks import TimeResNetSettings
 from ebm.samplers.langevin import Record, langevin
 from ebm.samplers.noise import Noise, spawn
@@ -143,7 +141,7 @@ class Recovery:
         networks: f, under that name.
         optimisers: one, under the same name.
         schedule: of the levels.
-        through, share: see `ebm.fit.Learner`.
+        through, share: see `ebm.learner.Learner`.
 
     Raises:
         ValueError: below is given.
@@ -193,7 +191,7 @@ class Recovery:
     def learn(self, batch: Tensor) -> dict[str, Tensor]:
         """Do one iteration on a batch (N, C, H, W) in [-1, 1]; return its figures by level.
 
-        The rows take the levels in turn: t is uniform, as rows are drawn at random.
+        The rows take the levels in turn, so that t is as uniform as their number allows.
 
         Raises:
             ValueError: a level has fewer than two rows.
@@ -407,13 +405,3 @@ class Recovery:
         for key, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][key])
         self.generator.set_state(state["generator"])
-
-
-@contextmanager
-def settled(network: nn.Module) -> Iterator[nn.Module]:
-    """Hold a network at rest with its normalised weights computed once, in float32."""
-    with at_rest(network), parametrize.cached():
-        for module in network.modules():
-            if parametrize.is_parametrized(module, "weight"):
-                module.weight  # noqa: B018  looking at it computes and keeps it
-        yield network

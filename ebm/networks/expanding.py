@@ -67,7 +67,7 @@ class Expanding(nn.Module):
         grown: whether there is a smaller network to fade in from.
 
     Attributes:
-        alpha: (), a buffer, so that it is saved and averaged with the weights.
+        alpha: (), a buffer, so that it is saved; the averaged network has the last one.
 
     Raises:
         ValueError: there are fewer than two widths, or fewer than three where it has grown.

@@ -104,7 +104,7 @@ class Frame(nn.Module):
         """Return the knot below each response, and how far it is on the way to the next."""
         last = self.weight.shape[1] - 1
         along = torch.add(last / 2, r, alpha=last / (2 * SPAN)).clamp(0, last)
-        low = along.detach().long().clamp_(max=last - 1)
+        low = along.detach().long().clamp_(0, last - 1)  # what is not finite stays so in `share`
         return low, along - low
 
     def potentials(self, r: Tensor) -> Tensor:

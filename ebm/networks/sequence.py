@@ -78,7 +78,7 @@ class SequenceDecoder(nn.Module):
         lengths = self.checked(x)
         lengths, order = lengths.sort(descending=True, stable=True)
         x, z = x[order].long(), z[order]
-        reached = torch.arange(int(lengths[0]))[:, None] < lengths
+        reached = torch.arange(int(lengths[0]), device=x.device)[:, None] < lengths
         step, row = reached.nonzero(as_tuple=True)
         before = torch.where(step > 0, x[row, step - 1], BLANK)
         a = embedding(before, self.inward(self.embedding.weight)) + embedding(row, self.guide(z))
@@ -95,25 +95,29 @@ class SequenceDecoder(nn.Module):
         return h.tanh(), c
 
     @torch.no_grad()
-    def decode(self, z: Tensor, seeds: Sequence[int] | Tensor) -> Tensor:
+    def decode(self, z: Tensor, seeds: Sequence[int] | Tensor, temperature: float = 1.0) -> Tensor:
         """Return ancestral samples x ~ p(x | z), tokens (N, L) uint8, of z: (N, d).
 
         Each row's L uniform numbers come from its own seed, and choose tokens by the inverse of the
         distribution function: a row does not depend on those beside it, to rounding. One that has
         not ended after L tokens has no END.
 
+        Args:
+            temperature: T > 0; each token is drawn of p(x_t | ...)^(1/T), normed. 1 is the model.
+
         Raises:
             ValueError: there is not one seed a row.
         """
         if len(seeds) != len(z):
             raise ValueError(f"there are {len(seeds)} seeds for {len(z)} z; give one each")
-        x = torch.zeros(len(z), self.length, dtype=torch.uint8)
-        u = uniforms(seeds, self.length)
+        x = torch.zeros(len(z), self.length, dtype=torch.uint8, device=z.device)
+        u = uniforms(seeds, self.length).to(z.device)
         table, guide, (h, c) = self.inward(self.embedding.weight), self.guide(z), self.initial(z)
-        rows, token = torch.arange(len(z)), torch.full((len(z),), BLANK)
+        rows = torch.arange(len(z), device=z.device)
+        token = torch.full_like(rows, BLANK)
         for t in range(self.length):
             h, c = step(table[token] + guide[rows], self.recurrent.weight, h, c)
-            token = inverse(self.outward(h), u[rows, t]) + END
+            token = inverse(self.outward(h) / temperature, u[rows, t]) + END
             x[rows, t] = token.to(torch.uint8)
             going = token != END
             rows, token, h, c = rows[going], token[going], h[going], c[going]

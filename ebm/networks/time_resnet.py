@@ -70,10 +70,17 @@ class TimeResNet(nn.Module):
         )
         self.halved = set(range(blocks, len(multiples) * blocks, blocks))  # before these blocks
         self.head = nn.Linear(seen, widths[-1], bias=False)
-        self.reset_parameters()
+        self.draw_kernels()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear | Block):
+                layer.reset_parameters()
+        self.draw_kernels()
+
+    def draw_kernels(self) -> None:
         """Draw the convolutions so that activations keep their size; f is 0."""
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):

@@ -55,9 +55,12 @@ def captions(size: int, below: int | None, states: int, steps: int | None, keep:
     if states == 1:
         return [f"{grid}: the start, drawn from the data's mean colours" if not below else grid]
     start = f"{grid}: the start, grid {below} enlarged" if below else f"{grid}: the start"
-    if steps is None or states != steps // keep + 1:
+    if steps is None or states not in (steps // keep + 1, -(-steps // keep) + 1):
         return [start, *(f"{grid}, state {k} of {states - 1}" for k in range(1, states))]
-    return [start, *(f"{grid}, Langevin step {k * keep} of {steps}" for k in range(1, states))]
+    return [
+        start,
+        *(f"{grid}, Langevin step {min(k * keep, steps)} of {steps}" for k in range(1, states)),
+    ]
 
 
 def sprite(states: np.ndarray) -> np.ndarray:

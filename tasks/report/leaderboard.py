@@ -9,11 +9,12 @@ from markupsafe import Markup
 from PIL import Image, ImageOps
 
 from tasks.artefacts import read_json, write_text
+from tasks.experiment_settings import Experiment
 from tasks.measured import FILES
 from tasks.paths import Paths
 from tasks.report import figures, pictures
 from tasks.report.page import HERE, environment
-from tasks.settings import Experiment, Params
+from tasks.settings import Params
 
 THUMB = 176  # pixels of a thumbnail's side
 HEAVY = 9_000  # bytes of a thumbnail, about

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 from tasks import lineage
 from tasks.artefacts import read_json
+from tasks.experiment_settings import Experiment
+from tasks.inputs import inputs
 from tasks.measured import checksums, strangers
 from tasks.paths import Paths, label
 from tasks.plain_yaml import parse
-from tasks.settings import Experiment, Params, inputs
+from tasks.settings import Params
 
 LATER = ("sample", "evaluate", "classify", "apply")
 ORIGIN = ("command", "commit", "dirty", "device", "device_name", "seconds", "figures")

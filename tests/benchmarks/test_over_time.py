@@ -73,7 +73,7 @@ def test_piece_is_judged_by_its_averaged_networks_and_the_next_goes_on(
 
 def cut_off_after(iterations: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the run end as if it were killed."""
-    from ebm.fit import Run
+    from ebm.run import Run
 
     iterate = Run.iterate
 

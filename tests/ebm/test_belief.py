@@ -79,6 +79,14 @@ def test_neighbours_are_those_of_a_plain_search() -> None:
         Crowd(past[:3], torch.tensor([0, 1, 0]))
 
 
+def test_nobody_is_beside_an_agent_of_a_window_that_is_not_there() -> None:
+    past = walks(6)[:, :3]
+    crowd = Crowd(past, torch.tensor([0, 0, 2, 2, 4, 4]))
+    for window in (1, 5):
+        _, there = crowd.beside(past[:1], torch.tensor([window]), most=3, reach=1e6)
+        assert not there.any()
+
+
 def test_one_pedestrian_has_no_neighbours_and_is_forecast() -> None:
     learner, past = made(), walks(1)[:, :3]
     crowd = Crowd(past, torch.zeros(1))

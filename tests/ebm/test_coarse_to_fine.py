@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
-from ebm.learn.coarse_to_fine import CoarseToFine, CoarseToFineSettings, resting
-from ebm.learn.parts import at_rest
+from ebm.learn.coarse_to_fine import CoarseToFine, CoarseToFineSettings
+from ebm.learn.parts import at_rest, settled
 from ebm.samplers.langevin import grad
 
 CHAIN = {"steps": 4, "sample_steps": 4, "step_size": 1.0, "noise": 0.02}
@@ -109,7 +109,7 @@ def test_chain_of_a_normalised_network_computes_its_weights_once(precision: str)
     x = images(size=8)
     with at_rest(made.f):
         right, weight = grad(made.f, x), made.f.map.weight
-    with resting(made.f):
+    with settled(made.f):
         assert torch.equal(grad(made.f, x), right)
         assert made.f.map.weight is made.f.map.weight and torch.equal(made.f.map.weight, weight)
     assert made.f.map.weight is not made.f.map.weight

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ebm.fit import Diverged, FitSettings, Fitted, Progress, fit
+from ebm.fit import Fitted, Progress, fit
+from ebm.health import Diverged
 from ebm.learn.multigrid import Grid, Multigrid, MultigridSettings
+from ebm.learner import FitSettings
 
 FIT = {
     "updates": 24,
@@ -78,6 +80,33 @@ class Stumbling(Multigrid):
         return figures
 
 
+class Ailing(Multigrid):
+    """Falls ill in its 12th iteration unless it learns slowly by then; breaks when ill in its 18th.
+
+    A state of the 16th is ill already: no slowing from there on helps.
+    """
+
+    count, ill = 0, False
+
+    def learn(self, batch: Tensor) -> dict[str, Tensor]:
+        figures = super().learn(batch)
+        planned = 0.01 * (1 - 0.9 * self.count / 24)
+        self.count += 1
+        if self.count == 12:
+            self.ill = rate(self) > 0.9 * planned
+        if self.count == 18 and self.ill:
+            with torch.no_grad():
+                self.networks["2"].head.bias.fill_(torch.nan)
+        return figures
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "ailing": torch.tensor([self.count, int(self.ill)])}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.count, self.ill = int(state["ailing"][0]), bool(state["ailing"][1])
+
+
 class Cut(Exception):
     pass
 
@@ -133,6 +162,19 @@ def test_cut_off_about_a_rollback_changes_nothing(at: int, tmp_path: Path) -> No
     with pytest.raises(Cut):
         run(made(cutting(Stumbling, at)), checkpoint=checkpoint)
     assert same(run(made(Stumbling), checkpoint=checkpoint), whole)
+
+
+@pytest.mark.parametrize("at", [0, 8, 16, 17, 18, 20, 21, 24, 25, 31, 32, 40])
+def test_run_that_breaks_again_goes_back_further_wherever_it_is_cut_off(
+    at: int, tmp_path: Path
+) -> None:
+    checkpoint, whole = tmp_path / "checkpoint.pt", run(made(Ailing), rollbacks=2)
+    assert [event["back_to"] for event in whole.events] == [16, 8]
+    assert all(value.isfinite().all() for value in whole.networks.parameters())
+    if at:
+        with pytest.raises(Cut):
+            run(made(cutting(Ailing, at)), checkpoint=checkpoint, rollbacks=2)
+    assert same(run(made(Ailing), checkpoint=checkpoint, rollbacks=2), whole)
 
 
 def test_finished_run_is_not_run_again(tmp_path: Path) -> None:

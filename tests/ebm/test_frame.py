@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from ebm.energy import tilt
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
+from ebm.health import Diverged
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
 from ebm.learn.parts import ChainSettings
+from ebm.learner import FitSettings
 from ebm.metrics.response_statistics import apart, histograms, maps, unit
 from ebm.networks.filters import bank, noise_bank
 from ebm.networks.frame import Colour, Frame, Responses
@@ -201,7 +203,22 @@ def test_statistics_are_those_of_numpy() -> None:
     assert maps(x, respond, sd)[1].numpy() == pytest.approx(np.abs(scaled).mean(0), rel=1e-4)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e38])
+def test_what_is_not_finite_has_an_energy_that_is_not(value: float) -> None:
+    """So that the judge sees it, and a sampler refuses it."""
+    x = torch.full((1, 1, 16, 16), value)
+    assert not frame()(x).isfinite().any()
+
+
+def test_chains_that_break_are_judged_and_taken_back() -> None:
+    mine = learner(chain={"steps": 100, "sample_steps": 1, "step_size": 10.0, "temperature": 1.0})
+    with pytest.raises(Diverged, match="likely cause"):
+        fit(mine, torch.randn(40, 1, 16, 16), FIT, seed=0)
+
+
 def test_what_cannot_be_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ValueError, match="network.kind is 'convnet', which takes no spectrum"):
+        learner(network={"kind": "convnet", "size": 8, "channels": 1, "width": 4})
     with pytest.raises(ValueError, match="give 'rectified'"):
         frame(homogeneous=False)
     with pytest.raises(ValueError, match="largest filter has side 7"):

@@ -7,8 +7,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.introspective import Introspective, IntrospectiveSettings, Stopped
+from ebm.learner import FitSettings
 from ebm.model import load, save
 
 SD = 2.5
@@ -115,7 +116,8 @@ def test_chain_has_stopped_by_log_odds_f_with_the_probability_of_the_classifier(
 
 
 def test_next_round_learns_from_what_the_last_one_took_for_data(tmp_path: Any) -> None:
-    first = learned(None, updates=50, stop=1.0, negatives=300)
+    chain = {**MODEL["chain"], "temperature": None, "noise": 0.0}  # so that all that moves climbs
+    first = learned(None, updates=50, stop=1.0, negatives=300, chain=chain)
     save(tmp_path, "introspective", first, first.networks)
     below = load(tmp_path).learner
     assert torch.equal(below.negatives, first.negatives)
@@ -126,6 +128,18 @@ def test_next_round_learns_from_what_the_last_one_took_for_data(tmp_path: Any) -
         assert below.f(second.negatives).mean() > below.f(below.negatives).mean()
     states = second.sample([1, 2], keep=20)[2]
     assert len(states) == 1 + 2 * 2 and torch.equal(states[-1], second.sample([1, 2])[2][-1])
+
+
+def test_no_round_repeats_the_draws_of_another() -> None:
+    """All rounds of an experiment have one seed."""
+    drawn: list[Tensor] = []
+    below = None
+    for _ in range(4):
+        below = made(below, stop=1.0, negatives=80)
+        below.generator.manual_seed(7)
+        below.prepare(mixture(100))
+        drawn.append(torch.rand(5, generator=below.generator))
+    assert all((a != b).all() for i, a in enumerate(drawn) for b in drawn[:i])
 
 
 def test_some_climb_within_a_round_and_a_quarter_of_the_pool_stays() -> None:

@@ -7,9 +7,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.joint_classifier import JointClassifier, JointClassifierSettings, Marginal
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learner import FitSettings
 from ebm.networks.convnet import ConvNet
 from ebm.networks.mlp import MLP
 from ebm.samplers.langevin import slope_of, value_and_grad

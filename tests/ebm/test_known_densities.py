@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from ebm.datasets.densities import density
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn import learner_class
+from ebm.learner import FitSettings
 from ebm.metrics.quadrature import Judged, grid, judge
 from ebm.samplers.ais import ais, log_normal, log_z
 from ebm.samplers.mala import mala

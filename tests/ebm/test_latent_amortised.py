@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.latent_amortised import LatentAmortised, LatentAmortisedSettings, divergence
+from ebm.learner import FitSettings
 from ebm.networks.coupling import Flow
 
 ADAM = {"kind": "adam", "rate": 0.01, "momentum": 0.5}

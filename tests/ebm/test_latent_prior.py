@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.latent import log_joint, log_prior
 from ebm.learn.latent_prior import LatentPrior
 from ebm.learn.latent_settings import LatentPriorSettings
+from ebm.learner import FitSettings
 from ebm.networks.generator import DenseGenerator, GaussianDecoder, ImageGenerator
 
 D, SD = 5, 0.5  # values of a point, and the decoder's noise
@@ -197,6 +198,10 @@ def test_hidden_pixels_of_training_images_are_never_looked_at() -> None:
         ({"posterior": {"start": "encoder", "chain": CHAIN}}, "encoder is missing"),
         ({"posterior": {"start": "prior", "chain": CHAIN | {"sample_steps": 0}}}, "1 step or more"),
         ({"incomplete": {"mask": "half", "hidden": 0.5, "seed": 0}}, "it needs images"),
+        (
+            {"posterior": {"start": "prior", "chain": CHAIN | {"leapfrogs": 3}}},
+            "leapfrogs is 3; chains that infer z have none",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes: Any, words: str) -> None:

@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from ebm.fit import FitSettings, Learner, copy, fit
+from ebm.fit import fit
 from ebm.health import CAUSES, REMEDIES, advice
 from ebm.learn import LEARNERS, Trained, inpaints, learner_class, refusal
+from ebm.learner import FitSettings, Learner
 from ebm.metrics.fine_tune import untrained
 from ebm.model import load, save
+from ebm.run import copy
 from ebm.settings import Settings
 
 

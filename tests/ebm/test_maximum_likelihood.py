@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ebm.checkpoint import read, write
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learner import FitSettings
 from ebm.model import load, save
 from ebm.networks import MLPSettings
 from ebm.samplers.noise import seed_range
@@ -362,6 +363,10 @@ def test_chains_from_a_source_learn_to_end_at_the_data_and_keep_what_needs_no_ch
     learner.networks.load_state_dict(fitted.networks.state_dict())
     held = torch.randn(200, 2, generator=torch.Generator().manual_seed(5)) * spread - shift / 2
     end = learner.translate(held, range(200))[-1]
+    steps = learner.settings.chain.sample_steps
+    for keep in (steps - 1, steps):  # one that the steps are no multiple of, and one that they are
+        states = learner.translate(held, range(200), keep=keep)
+        assert torch.equal(states[-1], end) and len(states) == -(-steps // keep) + 1
     assert end[:, 0].mean() == pytest.approx(1.5, abs=0.3)
     assert torch.corrcoef(torch.stack([held[:, 1], end[:, 1]]))[0, 1] > 0.7
 

@@ -254,3 +254,25 @@ def test_weights_of_another_model_are_refused(folder: Path, tmp_path: Path) -> N
     (other / "model.pt").write_bytes(few)
     with pytest.raises(ValueError, match=r"two models: 4\.\S+ of stage 0 is none there"):
         load(other)
+
+
+def test_items_that_are_no_images_are_drawn_as_they_are(tmp_path: Path) -> None:
+    """Points lie anywhere, and are not cut off at 1."""
+    from ebm.learn import learner_class
+
+    kind = learner_class("maximum_likelihood")
+    network = {"kind": "mlp", "dim": 2, "widths": [4], "scale": 1.0}
+    start = {"noise": "gaussian", "scale": 3.0}
+    points = kind(
+        kind.Settings.model_validate(
+            {
+                **{"network": network, "reference": None, "sample_from": start},
+                **{"start": {"start": "noise", **start}, "data_noise": 0.0, "decay": 0.0},
+                "chain": {"steps": 1, "sample_steps": 1, "step_size": 0.01, "noise": 0.0},
+                "optimiser": {"kind": "adam", "rate": 0.01, "momentum": 0.5},
+            }
+        )
+    )
+    save(tmp_path, "maximum_likelihood", points, points.networks)
+    x = load(tmp_path).sample(50)
+    assert x.shape == (50, 2) and x.abs().max() > 3

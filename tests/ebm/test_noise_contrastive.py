@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ebm.datasets.densities import density
-from ebm.fit import FitSettings, Fitted, fit
+from ebm.fit import Fitted, fit
 from ebm.learn.contrast_noise import GaussianNoise, MixedNoise, UniformNoise
 from ebm.learn.noise_contrastive import (
     NoiseContrastive,
@@ -17,6 +17,7 @@ from ebm.learn.noise_contrastive import (
     contrastive_loss,
     over_model,
 )
+from ebm.learner import FitSettings
 from ebm.metrics.quadrature import grid, log_z, values
 from ebm.networks import MLPSettings
 from ebm.samplers.noise import seed_range

@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from ebm.checkpoint import read, write
-from ebm.fit import FitSettings, Run, fit
+from ebm.fit import fit
 from ebm.learn.multigrid import Grid, Multigrid, MultigridSettings
+from ebm.learner import FitSettings
 from ebm.processes import Alone, check_division, gathered, own_seed
+from ebm.run import Run
 from ebm.samplers.chains import PersistentStart, make_chains
 
 FIT = FitSettings(

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ebm.fit import FitSettings, fit
-from ebm.learn.recovery import Recovery, RecoverySettings, schedule, settled
+from ebm.fit import fit
+from ebm.learn.parts import settled
+from ebm.learn.recovery import Recovery, RecoverySettings, schedule
+from ebm.learner import FitSettings
 from ebm.networks.time_resnet import TimeResNet
 
 LEVELS = [0, 100, 200, 300, 400, 500, 999]

@@ -112,6 +112,19 @@ def test_samples_have_the_probabilities_that_log_likelihood_says() -> None:
         assert abs(share - p) < 4 * math.sqrt(p * (1 - p) / 4000)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_cooler_samples_have_powers_of_the_probabilities(temperature: float) -> None:
+    decoder, p = made(symbols=4, length=1), torch.tensor([0.2, 0.3, 0.5])
+    with torch.no_grad():  # the same three probabilities after any symbol
+        decoder.outward.weight.zero_()
+        decoder.outward.bias.copy_(p.log())
+    x = decoder.decode(torch.zeros(4000, 2), range(4000), temperature)
+    powers = p ** (1 / temperature)
+    for token, right in enumerate((powers / powers.sum()).tolist(), 1):
+        share = float((x == token).float().mean())
+        assert abs(share - right) < 4 * math.sqrt(right * (1 - right) / 4000)
+
+
 def test_inverse_of_the_distribution_function() -> None:
     logits = torch.tensor([[0.25, 0.25, 0.5]]).log()
     for u, chosen in ((0.0, 0), (0.2, 0), (0.26, 1), (0.49, 1), (0.51, 2), (1.0, 2)):

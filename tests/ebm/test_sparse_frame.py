@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learner import FitSettings
 from ebm.networks.colour import Colour, Coloured
 from ebm.networks.filters import bank
 from ebm.networks.sparse_frame import SOFT, SparseFrame, Wavelets, pursuit

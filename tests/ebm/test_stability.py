@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ebm.fit import Diverged, FitSettings, Fitted, Run, fit, non_finite
-from ebm.health import CAUSES, judge
+from ebm.finite import non_finite
+from ebm.fit import Fitted, fit
+from ebm.health import CAUSES, Diverged, judge
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
 from ebm.learn.multigrid import Grid, Multigrid, MultigridSettings
+from ebm.learner import FitSettings
+from ebm.run import Run
 
 FIT: dict[str, Any] = {
     "updates": 40,
@@ -203,7 +206,7 @@ def test_parameters_are_looked_at_one_by_one_only_after_their_norm_has_failed(
     def search(networks: object) -> None:
         looks.append(True)
 
-    monkeypatch.setattr("ebm.fit.first_non_finite", search)
+    monkeypatch.setattr("ebm.run.first_non_finite", search)
     learner = plain()
     once = Run(learner, data("maximum_likelihood"), FitSettings(**FIT), seed=1)
     once.iterate()

@@ -98,10 +98,17 @@ def test_results_go_to_a_csv_file_in_the_callers_folder(
     place = folder / "results" / NAME
     place.mkdir(parents=True)
     (place / "metrics.json").write_text('{"metrics": [{"metric": "m", "value": 1.5}]}')
-    monkeypatch.chdir(place)
+    notes = folder / "notes"
+    notes.mkdir()
+    monkeypatch.chdir(notes)
     result = call("results", NAME, "--json", "--csv", "mine.csv")
     assert json.loads(result.stdout)[0]["value"] == 1.5
-    assert (place / "mine.csv").read_text().splitlines()[0].startswith("experiment,system,metric")
+    assert (notes / "mine.csv").read_text().splitlines()[0].startswith("experiment,system,metric")
+    again = call("results", "--csv", "mine.csv")
+    assert again.exit_code == 1 and "mine.csv is there already; give --force" in again.stderr
+    assert call("results", "--csv", "mine.csv", "--force").exit_code == 0
+    inside = call("results", "--csv", "../results/all.csv")
+    assert inside.exit_code == 1 and "choose --csv" in inside.stderr
     assert "1.5" in call("results").stdout
 
 

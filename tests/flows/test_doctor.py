@@ -44,7 +44,24 @@ def test_a_damaged_database_is_moved_aside(tmp_path: Path) -> None:
     found = doctor.database(file)
     assert found.state == "wrong" and found.fix is not None
     found.fix()
-    assert not file.exists() and (tmp_path / "mlflow.db.damaged").exists()
+    assert not file.exists() and len(list(tmp_path.glob("mlflow.db.damaged-*"))) == 1
+
+
+def test_a_database_that_is_held_is_left_where_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("create table t (x)")
+        connection.execute("begin exclusive")
+        found = doctor.database(file)
+    assert (found.state, found.fix) == ("warning", None) and "end the program" in found.remedy
+
+
+def test_what_needs_a_package_that_is_missing_says_so() -> None:
+    def look() -> doctor.Check:
+        raise ImportError("No module named 'yaml'")
+
+    found = doctor.with_packages("dvc.lock", look)
+    assert found.state == "wrong" and "yaml" in found.found and found.remedy == "run make install"
 
 
 @pytest.mark.parametrize(

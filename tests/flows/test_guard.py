@@ -1,5 +1,6 @@
 """What can be known to fail is said before a stage is touched; outputs outlive what fails."""
 
+import errno
 import fcntl
 import os
 from collections import namedtuple
@@ -105,6 +106,8 @@ def test_one_run_at_a_time_and_the_other_is_named(paths: Paths) -> None:
     ):
         pass
     assert not cut_off
+    with pytest.raises(ValueError, match="refused"), hold(paths, ["b"]):
+        raise ValueError("it was refused, and not cut off")
     with hold(paths, ["b"]) as cut_off:
         assert not cut_off
     (paths.work / "flow.lock").write_text("process 1")  # what a kill leaves
@@ -147,6 +150,9 @@ def test_a_stage_that_could_not_even_write_its_log_says_that_the_disk_is_full(
     log.parent.mkdir(parents=True)
     log.write_text("train x: its own words\n")
     assert runner.why(paths, STAGE, error) == "train x: its own words"
+    of_the_flow = RuntimeError("it could not be saved")
+    of_the_flow.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert runner.why(paths, STAGE, of_the_flow) == said
 
 
 def test_altered_source_data_is_refused(

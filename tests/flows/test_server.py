@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -36,6 +38,28 @@ def test_a_server_that_is_there_is_used(
     monkeypatch.setattr(servers, "start", lambda port, log: pytest.fail("a second server"))
     with servers.server(Paths(tmp_path)):
         pass
+
+
+def test_no_page_but_its_own_may_ask_the_server(pipeline: Path) -> None:
+    port, log = servers.free_port(), pipeline / "log"
+    own = f"http://127.0.0.1:{port}"
+
+    def allowed(origin: str) -> str | None:
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        request = Request(f"{own}/api/flow_runs/filter", headers=asked, method="OPTIONS")
+        try:
+            with urlopen(request, timeout=20) as answer:
+                return answer.headers["access-control-allow-origin"]
+        except HTTPError as error:
+            return error.headers["access-control-allow-origin"]
+
+    process = servers.start(port, log)
+    try:
+        servers.wait_for(process, port, log)
+        assert allowed(own) == own and allowed("https://elsewhere.example") is None
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def test_a_server_that_does_not_start_is_said_with_its_log(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from flows import history
 from flows.experiment import Outcome, Row
-from flows.hold import at_work, hold, holder
+from flows.hold import Work, at_work, hold, holder
 from flows.status import lines, stages, status
 from flows.stopping import stop
 from tasks.artefacts import write_json
@@ -53,6 +53,14 @@ def test_nothing_is_said_where_nothing_was(paths: Paths) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("names", "command"),
+    [(["a", "b"], "ebm run a b"), (["suite S18 fast"], "ebm suite S18 fast")],
+)
+def test_what_goes_on_with_a_run_is_a_command(names: list[str], command: str) -> None:
+    assert Work(1, names, 0.0).command == command
+
+
 def test_a_run_and_its_stage_are_told_and_stopped_and_told_as_stopped(paths: Paths) -> None:
     process = run(paths)
     try:
@@ -72,7 +80,7 @@ def test_a_run_and_its_stage_are_told_and_stopped_and_told_as_stopped(paths: Pat
             assert told[1].endswith(": 3 of 9, 1 min 5 s left, healthy")
         said: list[str] = []
         stop(paths, "c", False, said.append)
-        assert said == ["a, b is running, and was left alone.", "There was nothing to stop of c."]
+        assert said == ["a, b is running, and was left alone; ebm stop ends it."]
         stop(paths, "b", False, said.append)
         assert said[-1] == "The run of a, b is stopped; ebm run a b goes on where it was."
         assert process.wait(10) != 0

@@ -8,10 +8,11 @@ import yaml
 from PIL import Image
 
 from tasks.artefacts import save_arrays, write_json
+from tasks.inputs import inputs
 from tasks.paths import Paths
 from tasks.pictures import sheet
 from tasks.report.run import Stage
-from tasks.settings import inputs, read
+from tasks.settings import read
 
 ROOT = Path(__file__).parents[2]
 NAME = "multigrid-digits-joint"

@@ -13,11 +13,11 @@ from ebm.learn.maximum_likelihood import MaximumLikelihood
 from ebm.model import save
 from tasks import apply
 from tasks.artefacts import save_arrays
+from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import cut
 from tasks.regimes import regime
-from tasks.settings import ApplyInputs
 
 ALL: dict[str, Any] = {
     "interpolate": {"strips": 2, "frames": 4},

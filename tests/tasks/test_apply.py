@@ -12,9 +12,9 @@ from ebm.model import save
 from tasks import apply
 from tasks.applications import inpaint
 from tasks.artefacts import save_arrays
+from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.settings import ApplyInputs
 
 INPUTS: dict[str, Any] = {
     "dataset": "noise",

@@ -17,10 +17,11 @@ from ebm.model import Model, load, save
 from flows.results import applied
 from tasks import apply_translate
 from tasks.artefacts import save_arrays, write_json
+from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.pictures import cut
-from tasks.settings import ApplyInputs, read
+from tasks.settings import read
 from tests.conftest import ROOT
 
 MODEL: dict[str, Any] = {

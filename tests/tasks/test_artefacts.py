@@ -3,6 +3,7 @@
 import errno
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,20 @@ def test_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
         write_text(tmp_path / "file", "new")
     assert (tmp_path / "file").read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_two_writers_leave_one_whole_file_and_nothing_else(tmp_path: Path) -> None:
+    path, texts = tmp_path / "index.html", ["a" * 200_000, "b" * 100_000]
+    write_text(path, texts[0])
+    torn: list[int] = []
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(write_text, path, text) for text in texts * 20]
+        while not all(each.done() for each in done):
+            found = path.read_text()
+            if found not in texts:
+                torn.append(len(found))
+    assert not torn and [each.result() for each in done] == [None] * 40
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_value_that_is_no_json_leaves_the_old_file(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from flows.results import applied
 from tasks import apply
 from tasks.apply_settings import ApplySettings
 from tasks.artefacts import save_arrays
+from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.settings import ApplyInputs
 
 CLASSIFIER: dict[str, Any] = {
     **{"against": "validation", "other": "other", "attacked": 6, "norm": "linf"},

@@ -13,10 +13,10 @@ from ebm.model import save
 from tasks import classify, reference
 from tasks.artefacts import save_arrays
 from tasks.evaluate_settings import Reference
+from tasks.inputs import ClassifyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.rivals import check_labels, gather
-from tasks.settings import ClassifyInputs
 
 INPUTS = {
     "dataset": "bars",

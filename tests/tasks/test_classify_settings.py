@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.inputs import inputs
 from tasks.params_file import override
 from tasks.refusals import SettingsError
-from tasks.settings import inputs, validate
+from tasks.settings import validate
 
 NAME = "multigrid-digits-joint"
 CONTENT = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())

@@ -13,9 +13,9 @@ from ebm.model import save
 from flows.results import applied
 from tasks import apply
 from tasks.artefacts import save_arrays
+from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.settings import ApplyInputs
 
 NETWORK: dict[str, Any] = {
     **{"kind": "frame_cnn", "size": 8, "channels": 1, "layers": ["conv1_1"]},

@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from tasks.artefacts import read_json, write_json
+from tasks.inputs import inputs
 from tasks.mlflow_store import Store
 from tasks.paths import Paths
 from tasks.report import render
 from tasks.report.compare import binned, charts, compare, difference, lines
 from tasks.report.sides import Side
-from tasks.settings import inputs, read
+from tasks.settings import read
 from tests.tasks.conftest import METRIC, NAME, images, scores
 
 OTHER = "multigrid-digits"

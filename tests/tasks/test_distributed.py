@@ -15,7 +15,8 @@ import torch
 import yaml
 
 from tasks.__main__ import main
-from tasks.settings import SettingsError, read, validate
+from tasks.refusals import SettingsError
+from tasks.settings import read, validate
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "two_processes.py"

@@ -12,9 +12,9 @@ from ebm.metrics.features import STANDARD
 from tasks import evaluate, judges, reference
 from tasks.artefacts import load_arrays, read_json, save_arrays, write_json
 from tasks.evaluate_settings import EvaluateSettings, Reference
+from tasks.inputs import EvaluateInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.settings import EvaluateInputs
 
 INPUTS = {
     "dataset": "bars",

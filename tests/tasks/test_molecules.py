@@ -13,11 +13,12 @@ from tasks import evaluate_molecules
 from tasks.__main__ import main
 from tasks.artefacts import load_arrays, read_json
 from tasks.evaluate_molecules import SHARES, Sets
+from tasks.inputs import inputs
 from tasks.molecule_pictures import draw_molecules, draw_properties
 from tasks.paths import Paths
 from tasks.refusals import SettingsError
 from tasks.report import render
-from tasks.settings import inputs, read, validate
+from tasks.settings import read, validate
 
 pytest.importorskip("rdkit")
 
@@ -41,7 +42,7 @@ def tiny() -> dict[str, Any]:
     model = stage["model"]
     model["latent"], model["prior"]["widths"] = 3, [4]
     model["decoder"].update(symbols=4, length=10, embedding=3, hidden=8)
-    experiment["sample"] = {"count": 30, "draws": 2, "keep": 2, "shown": 7}
+    experiment["sample"] = {"count": 30, "draws": 2, "keep": 2, "shown": 7, "cooler": [0.5]}
     experiment["evaluate"]["molecules"] = {"chemnet": 513, "properties": 5, "inferred": 4}
     return params
 
@@ -69,6 +70,7 @@ def test_every_stage_leaves_what_it_should(molecules: Paths) -> None:
         "molecules": (2, 30, 10),
         "without_f": (30, 10),
         "without_z": (30, 10),
+        "cooler_0.5": (30, 10),
     }
     assert all(x.dtype == np.uint8 for x in found.values())
     assert main(["evaluate", NAME]) == 0
@@ -79,6 +81,7 @@ def test_every_stage_leaves_what_it_should(molecules: Paths) -> None:
     assert rows["valid"]["samples"] == 30 and rows["valid"]["seeds"] == 2
     assert rows["novel_of_all"]["value"] <= rows["unique_of_all"]["value"] <= 1
     compared = {(row["metric"], row["of"]) for row in scores["compared"]}
+    assert {("valid", "decoded at temperature 0.5")} <= compared
     assert {("valid", "f = 0: z ~ N(0, I)"), ("valid", "z = 0")} <= compared
     assert {("nats_inferred", "z of another molecule")} <= compared
     for picture in ("samples/molecules.png", "evaluate/properties.png"):
@@ -116,7 +119,7 @@ def test_fcd_is_of_equal_counts_or_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     )
     names = [f"C{n}" for n in range(700)]
     draws: list[list[str | None]] = [[*names, None], [None, *names]]
-    sets = Sets(draws, {"without_f": [*names], "without_z": [None]}, names, names)
+    sets = Sets(draws, {"f = 0": [*names], "z = 0": [None]}, names, names)
     asked = inputs(validate(tiny()), "evaluate", NAME).evaluate.molecules
     said: list[str] = []
 

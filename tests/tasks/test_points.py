@@ -15,12 +15,13 @@ from tasks import sample
 from tasks.__main__ import main
 from tasks.artefacts import load_arrays, read_json
 from tasks.evaluate_points import STARTS, spread_out
+from tasks.inputs import inputs
 from tasks.learning_pictures import draw_both_kls, draw_replay
 from tasks.paths import Paths
 from tasks.point_pictures import draw_chains, draw_densities, draw_samples
 from tasks.refusals import SettingsError
 from tasks.report import render
-from tasks.settings import inputs, read, validate
+from tasks.settings import read, validate
 
 ROOT = Path(__file__).parents[2]
 NCE, ML = "contrast-2d-rings-nce", "contrast-2d-rings-persistent"

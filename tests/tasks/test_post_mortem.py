@@ -9,14 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from ebm.fit import Diverged, FitSettings, fit
-from ebm.health import Verdict, advice
+from ebm.fit import fit
+from ebm.health import Diverged, Verdict, advice
 from ebm.learn import learner_class
+from ebm.learner import FitSettings
 from tasks import broken
 from tasks.artefacts import load_arrays, read_json
+from tasks.inputs import TrainInputs, inputs
 from tasks.paths import Paths
 from tasks.report.post_mortem import changes, render, stage
-from tasks.settings import TrainInputs, inputs, read
+from tasks.settings import read
 
 ROOT = Path(__file__).parents[2]
 FRESH = {"noise": "gaussian", "scale": 1.0}

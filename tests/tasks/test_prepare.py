@@ -14,10 +14,11 @@ from PIL import Image
 from ebm.datasets.source import sha256, together
 from tasks.__main__ import main
 from tasks.artefacts import load_arrays, read_json
+from tasks.dataset_settings import Dataset
+from tasks.inputs import PrepareInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.prepare import checksums, run, split
-from tasks.settings import Dataset, PrepareInputs
 
 DIGITS = {"source": "digits", "raw": "data/raw/digits", "seed": 7}
 

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ebm.fit import Diverged
+from ebm.health import Diverged
 from ebm.learn.maximum_likelihood import MaximumLikelihoodSettings
 from tasks import apply, train
 from tasks.apply_settings import LongChainsSettings
 from tasks.artefacts import save_arrays, write_json
+from tasks.inputs import ApplyInputs, TrainInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
 from tasks.regimes import regime
 from tasks.scratch import Scratch
-from tasks.settings import ApplyInputs, TrainInputs
 
 COUNT = 1400
 NOISE = {"noise": "gaussian", "scale": 0.3}

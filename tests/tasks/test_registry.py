@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from tasks import registry, settings
-from tasks.mlflow_store import Store
+from tasks.mlflow_store import ADDRESS, Store
 from tasks.paths import Paths
 from tasks.registry import load, promote
 from tests.tasks.conftest import NAME
@@ -75,7 +75,10 @@ def test_promoted_models_load_by_alias_and_earlier_ones_come_back(paths: Paths) 
     assert torch.equal(load(NAME, root=paths.root).sample(2, seed=0), first)
 
 
-def test_a_version_is_of_the_run_that_trained_it(paths: Paths) -> None:
+def test_a_version_is_of_the_run_that_trained_it_wherever_mlflow_is_told_to_look(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ADDRESS, f"sqlite:///{tmp_path / 'other.db'}")
     train(paths, 1)
     store = Store(paths.root)
     run = store.open_run(f"{NAME} train-joint", {})

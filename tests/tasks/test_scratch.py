@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.dataset_settings import Dataset
+from tasks.inputs import PrepareInputs
 from tasks.paths import Paths
 from tasks.scratch import Busy, Scratch, fingerprint
-from tasks.settings import Dataset, PrepareInputs
 
 HOLD = """
 import sys, time

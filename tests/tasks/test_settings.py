@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from tasks.inputs import INPUTS, declared, inputs
 from tasks.params_file import override
 from tasks.refusals import SettingsError
-from tasks.settings import INPUTS, Params, declared, inputs, read, validate
+from tasks.settings import Params, read, validate
 
 ROOT = Path(__file__).parents[2]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -202,6 +203,11 @@ def test_application_that_is_not_asked_for_leaves_no_trace() -> None:
     assert list(apply.model_dump(mode="json")) == ["inpaint"] == list(apply.asked())
 
 
+def test_what_is_hidden_in_an_image_is_not_shown_by_its_mirrored_twin() -> None:
+    with pytest.raises(SettingsError, match="faces32 has mirror: an image's twin would show"):
+        validate(override(CONTENT, {"experiments.abp-faces-incomplete.dataset": "faces32"}))
+
+
 SHORT = "experiments.shortrun-mnist"
 
 
@@ -232,6 +238,15 @@ SHORT = "experiments.shortrun-mnist"
         (
             {f"{SHORT}.apply": {"hopfield": {"chains": 4, "steps": 9}}},
             "apply.hopfield is given, and reference is null; it needs the sd of a white Gaussian",
+        ),
+        (
+            {
+                f"{SHORT}.sample": {
+                    **CONTENT["experiments"]["shortrun-mnist"]["sample"],
+                    "cooler": [0.5],
+                }
+            },
+            r"sample.cooler is \[0.5\], and .* is no molecule",
         ),
     ],
 )

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import torch
 
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
 from ebm.learn.multigrid import Multigrid, MultigridSettings
 from ebm.learn.noise_contrastive import NoiseContrastive, NoiseContrastiveSettings
+from ebm.learner import FitSettings
 from ebm.processes import ALONE
 
 BATCH = 8

@@ -7,8 +7,9 @@ from torch import nn
 
 from ebm.apply.chain import Chain
 from ebm.apply.moments import features, gap, last_layer, sampling_error
-from ebm.fit import FitSettings, fit
+from ebm.fit import fit
 from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learner import FitSettings
 from ebm.networks.convnet import ConvNet
 from ebm.samplers.noise import seed_range
 

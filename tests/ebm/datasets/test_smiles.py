@@ -72,6 +72,13 @@ def test_selfies_come_back_as_the_same_molecule() -> None:
     assert [chem.CanonSmiles(each) for each in back] == [chem.CanonSmiles(each) for each in SMILES]
 
 
+@pytest.mark.parametrize("line", ["B11", "CC(C)(C)(C)C"])
+def test_molecule_without_selfies_is_refused(line: str) -> None:
+    pytest.importorskip("selfies")
+    with pytest.raises(ValueError, match="file, line 1: .* has no SELFIES \\("):
+        cut_lines([line], options("selfies"), "file")
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [

@@ -20,6 +20,7 @@ from ebm.metrics.fine_tune import (
     untrained,
 )
 from ebm.networks.convnet import ConvNet
+from ebm.networks.time_resnet import TimeResNet
 
 RECIPE = Recipe(updates=12, batch=8, rates=[0.0001, 0.01], decay=0.01, checks=3)
 NOISE = 15  # features that say nothing
@@ -220,3 +221,13 @@ def test_each_training_is_told() -> None:
     given, told = images(), []
     fine_tune(scratch(given), given, drawn(given), RECIPE, 0, lambda: told.append(1))
     assert len(told) == 2 * len(RECIPE.rates)
+
+
+def test_nothing_of_a_network_of_levels_is_left_when_it_is_drawn_anew() -> None:
+    learned = TimeResNet(channels=1, width=4, multiples=[1, 2], blocks=1, levels=3)
+    with torch.no_grad():
+        for value in learned.parameters():
+            value.fill_(0.7)
+    fresh = untrained(learned, 0)
+    kept = [n for n, value in fresh.named_parameters() if bool((value == 0.7).any())]
+    assert not kept
