@@ -68,10 +68,11 @@ class Trained(Protocol):
 
         Args:
             seeds: N integers.
-            keep: keep the chain's state every so many steps; 0 keeps the end alone.
+            keep: keep the chain's state every so many steps, of which the last is the end where
+                `keep` divides them; 0 keeps the end alone.
 
         Returns:
-            By size of grid, the states kept, the end last, each (N, C, size, size), or (N, size).
+            By size of grid, the states kept, each (N, C, size, size), or (N, size).
         """
 
     def features(self, x: "Tensor") -> "Tensor":

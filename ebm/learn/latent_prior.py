@@ -199,12 +199,13 @@ class LatentPrior:
     def draw_prior(
         self, seeds: Sequence[int], *, steps: int | None = None, keep: int = 0
     ) -> list[Tensor]:
-        """Return z of the prior's chain from N(0, I), one a seed: the states kept, the end last.
+        """Return z of the prior's chain from N(0, I), one a seed: the states kept.
 
         Args:
             seeds: N integers.
             steps: None is `sample_steps`; without a learned prior there are none.
-            keep: keep the state every so many steps; 0 keeps the end alone.
+            keep: keep the state every so many steps, of which the last is the end where `keep`
+                divides them; 0 keeps the end alone.
         """
         like = torch.empty(len(seeds), self.settings.latent, device=self.device)
         z = Noise(like, 1, seeds=spawn(seeds, START)).next()
