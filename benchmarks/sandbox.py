@@ -191,7 +191,8 @@ def cut(params: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     experiments = {name: params["experiments"][name] for name in names}
     for each in experiments.values():
         for stage in each["train"].values():
-            stage["fit"].update(FIT)
+            if "like" not in stage:
+                stage["fit"].update(FIT)
         each["sample"].update(count=100, draws=2, keep=2, shown=100)
         if "replay" in each["evaluate"]:
             each["evaluate"]["replay"].update(shown=[1, 10, 60], batch=50, chains=5)

@@ -35,7 +35,7 @@ def run(
     scores = load_arrays(paths.samples(name) / "scores.npz")
     strange = scores["y"] == notes["digit"]
     splits = {"a": np.arange(len(strange)) < notes["split_a"], "b": np.full(len(strange), True)}
-    stages = sorted(key.removesuffix("_joint") for key in scores if key.endswith("_joint"))
+    stages = inputs.evaluate.models
     metrics: Rows = []
     compared: Rows = []
     for split, rows in splits.items():

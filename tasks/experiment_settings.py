@@ -15,7 +15,7 @@ from tasks.kinds import AnyEvaluateSettings
 from tasks.molecules_settings import MoleculesSettings
 from tasks.points_settings import PointsSettings, check_quadrature, check_replay, point_shape
 from tasks.refusals import Name, located
-from tasks.trajectories_settings import TrajectoriesSettings, check_models
+from tasks.trajectories_settings import TrajectoriesSettings, check_forecasts
 
 
 class TrainSettings(Settings):
@@ -59,6 +59,13 @@ class TrainSettings(Settings):
                 "source where chains start there, and only then"
             )
         return self
+
+
+class AgainSettings(Settings):
+    """A training stage that is another one with its own seed."""
+
+    like: str = Field(description="the other stage: all but the seed is as it has it")
+    seed: int = Field(ge=0, description="of this stage")
 
 
 class SampleSettings(Settings):
@@ -110,6 +117,7 @@ class Experiment(Settings):
         kind = learner_class(data["learner"]).Settings
         stages = data.get("train")
         if isinstance(stages, Mapping):
+            stages = {k: written_out(k, stages) for k in stages}
             data = {**data, "train": {k: typed(v, k, kind) for k, v in stages.items()}}
             check_quadrature(data["train"], data.get("evaluate"))
         return data
@@ -205,15 +213,53 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def check_trajectories(self) -> "Experiment":
-        """Trajectories are forecast by the training stages that are named."""
+        """Twenty forecasts that lie apart are of at least twenty, and nothing else is done."""
         if isinstance(self.evaluate, TrajectoriesSettings):
-            check_models(self)
+            check_forecasts(self)
+        return self
+
+    @model_validator(mode="after")
+    def check_models(self) -> "Experiment":
+        """Models that are judged side by side are training stages, the final one first."""
+        models = getattr(self.evaluate, "models", None)
+        if models is None:
+            return self
+        for name in models:
+            if name not in self.train:
+                raise ValueError(
+                    f"evaluate.models has {name!r}; the training stages are {', '.join(self.train)}"
+                )
+        if self.final != models[0]:
+            raise ValueError(f"final is {self.final!r}; evaluate.models must begin with it")
         return self
 
 
 def plain(chain: Any) -> bool:
     """Tell whether a chain's steps are Langevin's, in x itself."""
     return not (getattr(chain, "coloured", False) or getattr(chain, "leapfrogs", None))
+
+
+def written_out(name: str, stages: Mapping[str, Any]) -> Any:
+    """Return the raw settings of a training stage, of one like another as that one has them.
+
+    Raises:
+        ValueError: what it is like is no stage, or has no settings of its own, or it has others.
+    """
+    stage = stages[name]
+    if not isinstance(stage, Mapping) or "like" not in stage:
+        return stage
+    try:
+        again = AgainSettings.model_validate(stage)
+    except ValidationError as error:
+        raise located(error, AgainSettings, ("train", name)) from error
+    first = stages.get(again.like)
+    if not isinstance(first, Mapping) or "like" in first:
+        own = [k for k, v in stages.items() if isinstance(v, Mapping) and "like" not in v]
+        raise ValueError(
+            f"train.{name}.like is {again.like!r}; it must be a training stage with settings of "
+            f"its own ({', '.join(own) or 'there is none'})"
+        )
+    return {**first, "seed": again.seed}
 
 
 def typed(stage: Any, name: str, kind: type[Settings]) -> Any:

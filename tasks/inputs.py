@@ -80,7 +80,13 @@ INPUTS: dict[str, type[Settings]] = {
 }
 
 
-def declared(stage: str, name: str, part: str | None = None, kind: str | None = None) -> list[str]:
+def declared(
+    stage: str,
+    name: str,
+    part: str | None = None,
+    kind: str | None = None,
+    like: str | None = None,
+) -> list[str]:
     """Return the keys of params.yaml that a stage reads, as dvc.yaml must declare them.
 
     Args:
@@ -88,6 +94,7 @@ def declared(stage: str, name: str, part: str | None = None, kind: str | None = 
         name: the data set of fetch and prepare, the reference, the experiment of the others.
         part: the training stage of `train`.
         kind: of the experiment, one of `tasks.kinds.KINDS`; None is images.
+        like: the training stage whose settings `part` has but for the seed, if any.
     """
     if stage == "fetch":
         return []
@@ -96,8 +103,11 @@ def declared(stage: str, name: str, part: str | None = None, kind: str | None = 
     if stage == "reference":
         return [f"references.{name}"]
     reads = own_inputs(stage, kind) or INPUTS[stage]
-    keys = [f"experiments.{name}.{field}" for field in reads.model_fields]
-    return [f"{key}.{part}" if key.endswith(".train") else key for key in keys]
+    keys: list[str] = []
+    for field in reads.model_fields:
+        key = f"experiments.{name}.{field}"
+        keys += [f"{key}.{p}" for p in (part, like) if p] if field == "train" else [key]
+    return keys
 
 
 def inputs(params: Params, stage: str, name: str, part: str | None = None) -> Any:

@@ -53,7 +53,7 @@ KINDS: dict[str, Kind] = {
         "images",
     ),
     "trajectories": Kind(
-        "models",
+        "candidates",
         TrajectoriesSettings,
         {"sample": SampleTrajectoriesInputs, "evaluate": EvaluateTrajectoriesInputs},
         "trajectories",

@@ -74,6 +74,8 @@ def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
                 there = list(place) if isinstance(place, dict) else []
                 near = nearest(name, map(str, there))
                 hint = f"; did you mean {'.'.join([*path[:index], near])}?" if near else ""
+                if "like" in there:
+                    hint = f"; {'.'.join(path[:index])} is like {place['like']}: change that one"
                 shown = " ".join(key.split())[:SHOWN]
                 raise SettingsError(f"params.yaml has no key {shown}{hint}")
             if index == len(path):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasks.anomaly_settings import EvaluateAnomalyInputs, SampleAnomalyInputs
+from tasks.anomaly_settings import EvaluateAnomalyInputs
 from tasks.paths import Paths
 
 
@@ -41,10 +41,8 @@ def of_train(name: str, inputs: Any, paths: Paths) -> list[Path]:
 
 
 def of_sample(name: str, inputs: Any, paths: Paths) -> list[Path]:
-    """The model: of anomalies all there are, of trajectories those that are named."""
-    if isinstance(inputs, SampleAnomalyInputs):
-        models = [paths.model(name, inputs.final).parent]
-    elif hasattr(inputs, "evaluate"):
+    """The model; of what is judged with several seeds, all that are named."""
+    if hasattr(getattr(inputs, "evaluate", None), "models"):
         models = [paths.model(name, each) for each in inputs.evaluate.models]
     else:
         models = [paths.model(name, inputs.final)]

@@ -1,4 +1,4 @@
-"""sample, of experiments that find anomalies: the test part scored by each stage's model."""
+"""sample, of experiments that find anomalies: the test part scored by each model judged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,8 +35,7 @@ def run(name: str, part: None, inputs: SampleAnomalyInputs, paths: Paths, monito
     """
     data = paths.prepared(inputs.dataset)
     held, train = (load_arrays(data / f"{of}.npz") for of in ("test", "train"))
-    folders = paths.model(name, inputs.final).parent.glob("[!.]*/model.json")  # no cut one's rest
-    stages = sorted(path.parent.name for path in folders)
+    stages = inputs.evaluate.models
     x, found = torch.from_numpy(held["x"]), {"y": held["y"]}
     for place, stage in enumerate(stages):
         learner = load(paths.model(name, stage), pick_device(inputs.device)).learner

@@ -71,21 +71,12 @@ class EvaluateTrajectoriesInputs(Settings):
     evaluate: TrajectoriesSettings
 
 
-def check_models(experiment: Any) -> None:
-    """Refuse models that are no training stages, and a final one that is not the first.
+def check_forecasts(experiment: Any) -> None:
+    """Refuse fewer candidates than forecasts, and what is done with images alone.
 
     Raises:
         ValueError: one sentence.
     """
-    models = experiment.evaluate.models
-    for name in models:
-        if name not in experiment.train:
-            raise ValueError(
-                f"evaluate.models has {name!r}; the training stages are "
-                f"{', '.join(experiment.train)}"
-            )
-    if experiment.final != models[0]:
-        raise ValueError(f"final is {experiment.final!r}; evaluate.models must begin with it")
     if experiment.evaluate.candidates < experiment.sample.count:
         raise ValueError(
             f"evaluate.candidates is {experiment.evaluate.candidates}; it must be sample.count, "

@@ -70,8 +70,8 @@ def likelihood(learner: Any, x: Tensor, *, steps: int, draws: int, seed: int) ->
     norm = prior_log_z(learner, 100 * draws, generator)
     modes = learner.posterior(x, steps=steps)
     found = [of_item(learner, x[i], modes[i], draws, generator) for i in range(len(x))]
-    values, shares = zip(*found, strict=True)
-    return Likelihood(torch.stack(values).detach() - norm.value, torch.stack(shares), norm)
+    values, shares = (torch.stack(each).detach() for each in zip(*found, strict=True))
+    return Likelihood(values - norm.value, shares, norm)
 
 
 def of_item(

@@ -41,6 +41,8 @@ def tiny(content: dict[str, Any]) -> dict[str, Any]:
     for experiment in content["experiments"].values():
         experiment["threads"] = 1
         for stage in experiment["train"].values():
+            if "like" in stage:
+                continue
             stage["fit"].update(updates=12, batch=16, check_every=2, checkpoint_every=4)
             for grid in stage["model"].get("grids", []):
                 grid.update(width=4, steps=2)

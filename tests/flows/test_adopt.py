@@ -24,6 +24,8 @@ def tiny(path: Path) -> None:
     for experiment in content["experiments"].values():
         experiment["threads"] = 1
         for part in experiment["train"].values():
+            if "like" in part:
+                continue
             part["fit"].update(updates=2, batch=4, check_every=1, checkpoint_every=1)
             for grid in part["model"].get("grids", []):
                 grid.update(width=2, steps=1)

@@ -169,7 +169,7 @@ def test_what_fails_or_is_refused_stops_only_what_stands_on_it(trained: Path) ->
     assert rows[f"train@{GRID}-grid-2"].reason == f"train {GRID} grid-2: no luck"
     assert [rows[f"train@{GRID}-grid-{k}"].state for k in (4, 8)] == ["Stopped"] * 2
     assert rows[f"train@{GRID}-grid-8"].reason == f"train@{GRID}-grid-2 failed"
-    refused = rows["train@trajectory-eth-learn"]
+    refused = rows["train-trajectories@trajectory-eth-learn"]
     assert refused.state == "Failed"
     assert "which is missing" in refused.reason
     assert [outcome.of(name).ok for name in names] == [False, True, False]

@@ -26,7 +26,7 @@ def tiny() -> dict[str, Any]:
     sets = ("mnist", "mnist-without-4")
     params["datasets"] = {name: params["datasets"][name] for name in sets}
     for experiment in params["experiments"].values():
-        for stage in experiment["train"].values():
+        for stage in (each for each in experiment["train"].values() if "like" not in each):
             stage["fit"].update(FIT)
             model = stage["model"]
             model["decoder"].update(size=8, widths=[8])
@@ -41,7 +41,8 @@ def tiny() -> dict[str, Any]:
         **{"long": {"chains": 3, "steps": 40}, "likelihood": {"images": 4, "draws": 8}},
     )
     anomaly["train"] = {key: anomaly["train"][key] for key in ("seed-0", "seed-1")}
-    anomaly["evaluate"] = {"against": "test", "gallery": 5}
+    models = ["seed-0", "seed-1"]
+    anomaly["evaluate"] = {"against": "test", "models": models, "gallery": 5}
     return params
 
 

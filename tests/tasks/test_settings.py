@@ -17,6 +17,7 @@ from tasks.settings import Params, read, validate
 ROOT = Path(__file__).parents[2]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())
 NAME = "multigrid-digits-joint"
+SEEDS = "anomaly-mnist-4"  # learned again with other seeds
 ALONE = {**CONTENT, "experiments": {NAME: CONTENT["experiments"][NAME]}}  # it needs no reference
 
 
@@ -174,6 +175,37 @@ def test_raw_data_cannot_lie_outside_the_project(raw: str, words: str) -> None:
 
 def test_unknown_source_is_refused_with_the_nearest() -> None:
     assert "did you mean digits?" in message({"datasets.digits.source": "digts"})
+
+
+def test_a_stage_like_another_has_its_settings_and_a_seed_of_its_own() -> None:
+    stage = f"experiments.{SEEDS}.train"
+    read = validate(override(CONTENT, {f"{stage}.seed-0.fit.updates": 7})).experiments[SEEDS]
+    first, again = read.train["seed-0"], read.train["seed-3"]
+    assert again.fit.updates == 7 and again.seed == 3
+    assert again.model_dump(exclude={"seed"}) == first.model_dump(exclude={"seed"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed-1": {"like": "seed-9", "seed": 1}}, "seed-1.like is 'seed-9'; it must be"),
+        ({"seed-1": {"like": "seed-2", "seed": 1}}, r"of its own \(seed-0\)"),
+        ({"seed-0": {"like": "seed-0", "seed": 1}}, r"of its own \(there is none\)"),
+        ({"seed-1": {"like": "seed-0"}}, "train.seed-1.seed is missing"),
+        ({"seed-1": {"like": "seed-0", "seed": 1, "fit": {}}}, "unknown key train.seed-1.fit"),
+        ({"seed-1": {"like": ["seed-0"], "seed": 1}}, "train.seed-1.like is"),
+    ],
+)
+def test_a_stage_is_like_one_with_settings_of_its_own(changes: dict[str, Any], words: str) -> None:
+    train = {f"experiments.{SEEDS}.train.{name}": stage for name, stage in changes.items()}
+    with pytest.raises(SettingsError, match=words):
+        validate(override(CONTENT, train))
+
+
+def test_override_of_a_stage_like_another_names_that_one() -> None:
+    key = f"experiments.{SEEDS}.train.seed-1.fit.updates"
+    with pytest.raises(SettingsError, match="train.seed-1 is like seed-0: change that one"):
+        override(CONTENT, {key: 7})
 
 
 def test_override_names_the_nearest_key() -> None:
