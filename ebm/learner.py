@@ -66,3 +66,26 @@ class Learner(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
+
+
+class State:
+    """The state that all learners have; those that keep more add it."""
+
+    networks: nn.ModuleDict
+    optimisers: dict[str, torch.optim.Optimizer]
+    generator: torch.Generator
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next iteration depends on."""
+        return {
+            "networks": self.networks.state_dict(),
+            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self.networks.load_state_dict(state["networks"])
+        for key, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][key])
+        self.generator.set_state(state["generator"])

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ebm.energy import contrast
 from ebm.learn.parts import ChainSettings, OptimiserSettings, at_rest, descend, settled, spectral
+from ebm.learner import State
 from ebm.networks.expanding import Expanding
 from ebm.samplers.langevin import Record
 from ebm.samplers.noise import Noise, spawn
@@ -74,7 +75,7 @@ class CoarseToFineSettings(Settings):
         return int(2 ** (len(self.widths) + 1))
 
 
-class CoarseToFine:
+class CoarseToFine(State):
     """Learns the network of one resolution, grown from the finished one of half the side.
 
     Args:
@@ -238,21 +239,6 @@ class CoarseToFine:
         with at_rest(self.f):
             value: Tensor = self.f(x.to(self.device))
         return value
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next iteration depends on."""
-        return {
-            "networks": self.networks.state_dict(),
-            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
-            "generator": self.generator.get_state(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        self.networks.load_state_dict(state["networks"])
-        for key, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][key])
-        self.generator.set_state(state["generator"])
 
 
 def check_below(settings: CoarseToFineSettings, below: CoarseToFine | None) -> None:

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from ebm.energy import LogDensity, tilt
 from ebm.learn.parts import ChainSettings, OptimiserSettings, at_rest, check_shape, descend
+from ebm.learner import State
 from ebm.networks import NetworkSettings
 from ebm.samplers.chains import KEPT, Fresh
 from ebm.samplers.noise import Noise, spawn
@@ -93,7 +94,7 @@ class Stopped:
         return torch.minimum(self.f(x), self.level)
 
 
-class Introspective:
+class Introspective(State):
     """Learns f_t by telling data from pseudo-negatives.
 
     Args:
@@ -330,9 +331,7 @@ class Introspective:
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next iteration depends on."""
         return {
-            "networks": self.networks.state_dict(),
-            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
-            "generator": self.generator.get_state(),
+            **super().state_dict(),
             "negatives": self.negatives.clone(),
             "pool": self.pool.clone(),
             "step": self.step,
@@ -340,9 +339,6 @@ class Introspective:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
-        self.networks.load_state_dict(state["networks"])
-        for key, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][key])
-        self.generator.set_state(state["generator"])
+        super().load_state_dict(state)
         self.negatives, self.pool = state["negatives"].clone(), state["pool"].clone()
         self.step = state["step"]

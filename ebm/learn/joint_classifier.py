@@ -23,7 +23,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ebm.energy import LogDensity, LogSumExp, contrast, tilt
-from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learn.maximum_likelihood import MaximumLikelihood
+from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
 from ebm.learn.parts import at_rest, descend
 from ebm.networks import ClassNetworkSettings
 

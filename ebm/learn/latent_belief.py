@@ -25,6 +25,7 @@ from ebm.energy import contrast, tilt
 from ebm.learn.belief_settings import LatentBeliefSettings
 from ebm.learn.crowd import Crowd
 from ebm.learn.parts import at_rest
+from ebm.learner import State
 from ebm.networks.belief import BeliefEnergy, Features, Forecaster, Frame, frame
 from ebm.samplers.hmc import HmcRecord
 from ebm.samplers.langevin import Record
@@ -78,7 +79,7 @@ class Forecast(NamedTuple):
     z: Tensor
 
 
-class LatentBelief:
+class LatentBelief(State):
     """Learns a belief's energy with the networks that read it and write it.
 
     Args:
@@ -336,21 +337,6 @@ class LatentBelief:
         )
         value: Tensor = self.f(z, c) - squares(z) / (2 * self.settings.reference**2)
         return value
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next iteration depends on."""
-        return {
-            "networks": self.networks.state_dict(),
-            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
-            "generator": self.generator.get_state(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        self.networks.load_state_dict(state["networks"])
-        for key, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][key])
-        self.generator.set_state(state["generator"])
 
 
 def squares(x: Tensor) -> Tensor:

@@ -27,12 +27,13 @@ from ebm.energy import contrast
 from ebm.latent import CHAIN, DECODE, START, Flat, Inference, log_joint, log_prior
 from ebm.learn.latent_settings import LatentPriorSettings
 from ebm.learn.parts import at_rest, check_shape, descend
+from ebm.learner import State
 from ebm.samplers.noise import Noise, spawn
 
 REVISION = 1
 
 
-class LatentPrior:
+class LatentPrior(State):
     """Learns the prior and the decoder of a latent-space model by short-run chains.
 
     Args:
@@ -272,17 +273,12 @@ class LatentPrior:
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next iteration depends on."""
         return {
-            "networks": self.networks.state_dict(),
-            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
-            "generator": self.generator.get_state(),
+            **super().state_dict(),
             **({} if self.chains is None else {"chains": self.chains}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
-        self.networks.load_state_dict(state["networks"])
-        for key, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][key])
-        self.generator.set_state(state["generator"])
+        super().load_state_dict(state)
         if self.chains is not None:
             self.chains = state["chains"].to(self.device)

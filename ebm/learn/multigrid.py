@@ -17,69 +17,16 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ebm.energy import Precision, contrast, frozen, in_precision
+from ebm.energy import contrast, frozen, in_precision
+from ebm.learn.multigrid_settings import Grid, MultigridSettings
+from ebm.learner import State
 from ebm.networks.convnet import ConvNet
 from ebm.samplers.langevin import Record, langevin
 from ebm.samplers.noise import Noise, spawn
-from ebm.settings import Settings
 
 REVISION = 2
-
-
-class Grid(Settings):
-    """One grid: its network, its chain and its optimiser."""
-
-    size: int = Field(ge=2, description="side of the image at this grid, in pixels")
-    width: int = Field(ge=1, description="channels of the network's first layer")
-    widest: int | None = Field(
-        default=None,
-        ge=1,
-        exclude_if=lambda widest: widest is None,
-        description="most channels of a layer; null: they double down to the 2x2 map",
-    )
-    head_scale: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        exclude_if=lambda scale: scale == 1,
-        description="size of the last layer's first weights; 0: f is 0 at first, and the first "
-        "samples are the coarser grid's, upsampled",
-    )
-    steps: int = Field(ge=1, description="K, Langevin steps from the grid below")
-    step_size: float = Field(gt=0, description="dt of the Langevin step; pixels are in [-1, 1]")
-    noise: float = Field(ge=0, description="standard deviation of the step's noise")
-    start_noise: float = Field(ge=0, description="noise added to the expanded start")
-    bounds: float = Field(ge=1, description="pixels are clamped to plus or minus this")
-    data_noise: float = Field(ge=0, description="noise added to the data while learning")
-    rate: float = Field(gt=0, description="Adam's learning rate")
-    momentum: float = Field(ge=0, lt=1, description="Adam's beta1")
-    decay: float = Field(ge=0, description="weight of the squared energies in the loss")
-    precision: Precision = Field(
-        default="float32",
-        exclude_if=lambda precision: precision == "float32",
-        description="of f's products in chains of learning; all else, and samples, are float32",
-    )
-
-
-class MultigridSettings(Settings):
-    """The grids learned in one training stage, from coarse to fine."""
-
-    channels: int = Field(ge=1, description="1 for grey, 3 for colour")
-    grids: list[Grid] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def check_sizes(self) -> "MultigridSettings":
-        """Each grid must be a multiple of the one before."""
-        sizes = [grid.size for grid in self.grids]
-        for small, large in zip([1, *sizes], sizes, strict=False):
-            if large <= small or large % small:
-                raise ValueError(
-                    f"grids has sizes {sizes}; each must be a larger multiple of the one before"
-                )
-        return self
 
 
 def shrink(x: Tensor, size: int) -> Tensor:
@@ -116,7 +63,7 @@ class Histogram(nn.Module):
         super()._load_from_state_dict(state, prefix, *args)
 
 
-class Multigrid:
+class Multigrid(State):
     """Learns the grids of its settings, jointly, over those below, which are finished.
 
     Args:
@@ -337,21 +284,6 @@ class Multigrid:
     def feature_network(self) -> ConvNet:
         """The network whose features `features` returns."""
         return self.finest
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next iteration depends on."""
-        return {
-            "networks": self.networks.state_dict(),
-            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
-            "generator": self.generator.get_state(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        self.networks.load_state_dict(state["networks"])
-        for key, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][key])
-        self.generator.set_state(state["generator"])
 
 
 def shrink_seen(image: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ unnormalized statistical models", AISTATS 2010.
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ebm.energy import LogDensity, tilt
 from ebm.learn.contrast_noise import GaussianNoise, NoiseSettings, build_noise
 from ebm.learn.parts import ChainSettings, OptimiserSettings, at_rest, check_shape
+from ebm.learner import State
 from ebm.networks import NetworkSettings
 from ebm.samplers.noise import Noise, spawn
 from ebm.settings import Settings
@@ -94,7 +95,7 @@ def balance(data: Tensor, noise: Tensor, ratio: int) -> Tensor:
     return c
 
 
-class NoiseContrastive:
+class NoiseContrastive(State):
     """Learns f and log Z by telling data from noise.
 
     Args:
@@ -246,21 +247,6 @@ class NoiseContrastive:
     def score(self, x: Tensor) -> Tensor:
         """Return f(x) + log r(x), (N,), of x: (N, ...): log p(x) + log Z, whose estimate is c."""
         return self.unnormalised(x.to(self.device))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next iteration depends on."""
-        return {
-            "networks": self.networks.state_dict(),
-            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
-            "generator": self.generator.get_state(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        self.networks.load_state_dict(state["networks"])
-        for key, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][key])
-        self.generator.set_state(state["generator"])
 
 
 def over_model(f: Tensor, x: Tensor, odds: Tensor) -> dict[str, Tensor]:

@@ -18,73 +18,19 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ebm.energy import Precision, in_precision
-from ebm.learn.parts import OptimiserSettings, check_shape, descend, settled, spectral
-from ebm.networks import TimeResNetSettings
+from ebm.energy import in_precision
+from ebm.learn.parts import check_shape, descend, settled, spectral
+from ebm.learn.recovery_settings import DIFFUSION, RecoverySettings
+from ebm.learner import State
 from ebm.samplers.langevin import Record, langevin
 from ebm.samplers.noise import Noise, spawn
-from ebm.settings import Settings
 
 REVISION = 1
 
-BETAS, DIFFUSION = (1e-4, 0.02), 1000  # of the fine diffusion that the levels are taken from
+BETAS = (1e-4, 0.02)  # of the fine diffusion that the levels are taken from, first and last
 START, HELD = 1000, 2000  # keys of a sample's seeds: of x_T, and of the noise on held pixels
-
-
-class RecoveryChainSettings(Settings):
-    """The Langevin chains of all levels."""
-
-    steps: int = Field(ge=1, description="K, Langevin steps at a level")
-    step_scale: float = Field(
-        gt=0, description="b: s_t^2 = b^2 sigma_{t+1}^2 (noise of x_t over that of x_0)"
-    )
-    temperature: float = Field(
-        ge=0, description="T of the chains that draw samples; learning has 1"
-    )
-    precision: Precision = Field(
-        default="float32",
-        exclude_if=lambda precision: precision == "float32",
-        description="of f's products in chains of learning; all else, and samples, are float32",
-    )
-
-    @property
-    def step_size(self) -> float:
-        """Dt of the chain in u = y / s_t, at every level."""
-        return 1.0
-
-    @property
-    def noise(self) -> None:
-        """The noise of a step follows from T."""
-
-
-class RecoverySettings(Settings):
-    """A network, the levels, their chains and the optimiser."""
-
-    network: TimeResNetSettings
-    levels: list[int] = Field(
-        min_length=2,
-        description="steps of the diffusion (0 to 999) that x_0, ..., x_T are taken at, rising",
-    )
-    chain: RecoveryChainSettings
-    optimiser: OptimiserSettings
-    spectral: bool = Field(description="spectral normalisation of every layer but the last")
-
-    @model_validator(mode="after")
-    def check_levels(self) -> "RecoverySettings":
-        """The levels rise within the diffusion."""
-        if sorted(set(self.levels)) != self.levels or not self.levels[0] >= 0:
-            raise ValueError(f"levels is {self.levels}; it must rise from 0 or more")
-        if self.levels[-1] >= DIFFUSION:
-            raise ValueError(f"levels ends at {self.levels[-1]}; the last step is {DIFFUSION - 1}")
-        return self
-
-    @property
-    def channels(self) -> int:
-        """Channels of an image."""
-        return self.network.channels
 
 
 class Schedule(NamedTuple):
@@ -129,7 +75,7 @@ def schedule(levels: Sequence[int], scale: float) -> Schedule:
     return Schedule(*(part.float() for part in parts))
 
 
-class Recovery:
+class Recovery(State):
     """Learns f(x, t) by recovering what is less noisy from what is noisier.
 
     Args:
@@ -390,18 +336,3 @@ class Recovery:
         with settled(self.f):
             value: Tensor = self.f(at.a * x.to(self.device), t) / at.step.flatten().square()
         return value
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next iteration depends on."""
-        return {
-            "networks": self.networks.state_dict(),
-            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
-            "generator": self.generator.get_state(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        self.networks.load_state_dict(state["networks"])
-        for key, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][key])
-        self.generator.set_state(state["generator"])

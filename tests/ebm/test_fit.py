@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ebm.fit import Fitted, Progress, fit
 from ebm.health import Diverged
-from ebm.learn.multigrid import Grid, Multigrid, MultigridSettings
+from ebm.learn.multigrid import Multigrid
+from ebm.learn.multigrid_settings import Grid, MultigridSettings
 from ebm.learner import FitSettings
 
 FIT = {

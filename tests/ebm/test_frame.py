@@ -10,7 +10,8 @@ from torch import nn
 from ebm.energy import tilt
 from ebm.fit import fit
 from ebm.health import Diverged
-from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learn.maximum_likelihood import MaximumLikelihood
+from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
 from ebm.learn.parts import ChainSettings
 from ebm.learner import FitSettings
 from ebm.metrics.response_statistics import apart, histograms, maps, unit

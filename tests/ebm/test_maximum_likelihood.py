@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ebm.checkpoint import read, write
 from ebm.fit import fit
-from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learn.maximum_likelihood import MaximumLikelihood
+from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
 from ebm.learner import FitSettings
 from ebm.model import load, save
 from ebm.networks import MLPSettings

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from ebm.learn.multigrid import Grid, Multigrid, MultigridSettings
+from ebm.learn.multigrid import Multigrid
+from ebm.learn.multigrid_settings import Grid, MultigridSettings
 from ebm.model import load, save
 
 GRID = {

@@ -8,15 +8,8 @@ import torch
 from torch import Tensor
 
 from ebm.energy import contrast
-from ebm.learn.multigrid import (
-    Grid,
-    Histogram,
-    Multigrid,
-    MultigridSettings,
-    carry_on,
-    expand,
-    shrink,
-)
+from ebm.learn.multigrid import Histogram, Multigrid, carry_on, expand, shrink
+from ebm.learn.multigrid_settings import Grid, MultigridSettings
 
 GRID = {
     "width": 4,

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ebm.energy import in_precision, tilt
-from ebm.learn.maximum_likelihood import MaximumLikelihoodSettings
-from ebm.learn.multigrid import Grid, Multigrid, MultigridSettings
+from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
+from ebm.learn.multigrid import Multigrid
+from ebm.learn.multigrid_settings import Grid, MultigridSettings
 from ebm.learn.parts import ChainSettings, OptimiserSettings
 from ebm.networks.convnet import ConvNet
 from ebm.samplers.langevin import langevin, value_and_grad

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ebm.checkpoint import read, write
 from ebm.fit import fit
-from ebm.learn.multigrid import Grid, Multigrid, MultigridSettings
+from ebm.learn.multigrid import Multigrid
+from ebm.learn.multigrid_settings import Grid, MultigridSettings
 from ebm.learner import FitSettings
 from ebm.processes import Alone, check_division, gathered, own_seed
 from ebm.run import Run

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ebm.fit import fit
 from ebm.learn.parts import settled
-from ebm.learn.recovery import Recovery, RecoverySettings, schedule
+from ebm.learn.recovery import Recovery, schedule
+from ebm.learn.recovery_settings import RecoverySettings
 from ebm.learner import FitSettings
 from ebm.networks.time_resnet import TimeResNet
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ebm.fit import fit
-from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learn.maximum_likelihood import MaximumLikelihood
+from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
 from ebm.learner import FitSettings
 from ebm.networks.colour import Colour, Coloured
 from ebm.networks.filters import bank

@@ -9,8 +9,10 @@ from torch import Tensor
 from ebm.finite import non_finite
 from ebm.fit import Fitted, fit
 from ebm.health import CAUSES, Diverged, judge
-from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
-from ebm.learn.multigrid import Grid, Multigrid, MultigridSettings
+from ebm.learn.maximum_likelihood import MaximumLikelihood
+from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
+from ebm.learn.multigrid import Multigrid
+from ebm.learn.multigrid_settings import Grid, MultigridSettings
 from ebm.learner import FitSettings
 from ebm.run import Run
 

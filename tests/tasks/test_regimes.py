@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ebm.health import Diverged
-from ebm.learn.maximum_likelihood import MaximumLikelihoodSettings
+from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
 from tasks import apply, train
 from tasks.apply_settings import LongChainsSettings
 from tasks.artefacts import save_arrays, write_json

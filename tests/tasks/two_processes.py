@@ -6,8 +6,10 @@ from pathlib import Path
 import torch
 
 from ebm.fit import fit
-from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
-from ebm.learn.multigrid import Multigrid, MultigridSettings
+from ebm.learn.maximum_likelihood import MaximumLikelihood
+from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
+from ebm.learn.multigrid import Multigrid
+from ebm.learn.multigrid_settings import MultigridSettings
 from ebm.learn.noise_contrastive import NoiseContrastive, NoiseContrastiveSettings
 from ebm.learner import FitSettings
 from ebm.processes import ALONE

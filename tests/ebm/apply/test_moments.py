@@ -8,7 +8,8 @@ from torch import nn
 from ebm.apply.chain import Chain
 from ebm.apply.moments import features, gap, last_layer, sampling_error
 from ebm.fit import fit
-from ebm.learn.maximum_likelihood import MaximumLikelihood, MaximumLikelihoodSettings
+from ebm.learn.maximum_likelihood import MaximumLikelihood
+from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
 from ebm.learner import FitSettings
 from ebm.networks.convnet import ConvNet
 from ebm.samplers.noise import seed_range
