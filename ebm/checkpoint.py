@@ -61,22 +61,29 @@ def mend(path: Path) -> str:
 
     A kill between the two steps of `follow` leaves only the spare one; a disk may damage either.
     What is not whole is removed, so that a run goes on from the one before it, or begins anew: it
-    ends with the same bits.
+    ends with the same bits. Where the spare one is lost, it ends so unless it has to go back there.
     """
-    lost = []
-    for place in (path, spare(path)):
-        try:
-            payload(place)
-        except FileNotFoundError:
-            continue
-        except Damaged as error:
-            lost.append(error.fault)
-            place.unlink()
-        else:
-            os.replace(place, path)
-            break
-    whole = "the one before it serves" if path.exists() else "it begins anew"
+    lost = [error.fault for place in (path, spare(path)) if (error := unlink_damaged(place))]
+    if not path.exists() and spare(path).exists():
+        os.replace(spare(path), path)
+        whole = "the one before it serves"
+    elif path.exists():
+        whole = "the last one is whole; a run that breaks twice cannot go back further"
+    else:
+        whole = "it begins anew"
     return f"{' and '.join(lost)}: {whole}" if lost else ""
+
+
+def unlink_damaged(place: Path) -> Damaged | None:
+    """Remove a checkpoint that is not whole, and say what is wrong with it."""
+    try:
+        payload(place)
+    except FileNotFoundError:
+        pass
+    except Damaged as error:
+        place.unlink()
+        return error
+    return None
 
 
 def payload(path: Path) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ebm.checkpoint import Damaged, follow, read, spare, write
+from ebm.checkpoint import follow, read, spare, write
 from ebm.health import Verdict
 from ebm.processes import gathered, own_part
 from ebm.run import Run
@@ -34,6 +34,8 @@ class Past:
             run.resume(checkpoint)
             self.before = beside(run, checkpoint)
         self.last = run.state_dict()
+        if self.before and self.before.keys() != self.last.keys():  # of another run
+            self.before = None
 
     def is_due(self) -> bool:
         """Tell whether it is time for a checkpoint."""
@@ -52,7 +54,8 @@ class Past:
             Diverged: the settings allow no more rollbacks.
         """
         events = self.run.events
-        again = bool(events) and events[-1]["back_to"] == self.last["step"]
+        again = 0 < len(events) < self.run.settings.rollbacks  # else it is given up, at the last
+        again = again and events[-1]["back_to"] == self.last["step"]
         self.run.roll_back((again and self.before) or self.last, verdict)
         self.put(write)
 
@@ -66,8 +69,8 @@ class Past:
 
 
 def beside(run: Run, checkpoint: Path) -> dict[str, Any] | None:
-    """Return the state before the last one, None where it is not there or damaged."""
+    """Return the state before the last one, None where it is not there, damaged or another's."""
     try:
         return own_part(run.processes, read(spare(checkpoint)))
-    except (Damaged, FileNotFoundError):
+    except (FileNotFoundError, KeyError, ValueError):
         return None

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ebm.samplers.noise import spawn
 
 SHARED = ("networks", "optimisers")  # of a learner's state: the same in all processes
+RANKS = 1_000_000  # key of the seeds of the processes after the first
 APART = 1e-5  # relative difference of the parameters' norm, beyond rounding, that is an error
 
 
@@ -79,8 +80,11 @@ def check_division(batch: int, count: int) -> None:
 
 
 def own_seed(seed: int, rank: int) -> int:
-    """Return a process's seed; that of process 0 is the seed itself."""
-    return spawn([seed], rank)[0] if rank else seed
+    """Return a process's seed; that of process 0 is the seed itself.
+
+    The keys begin high, since a learner may draw others from its seed, by its rounds for one.
+    """
+    return spawn([seed], RANKS + rank)[0] if rank else seed
 
 
 def check_together(processes: Processes, norm: Tensor, mean: float, step: int) -> None:

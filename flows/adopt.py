@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from flows import lockfile
 from flows.graph import all_stages, open_repo
-from flows.hold import hold, repair
+from flows.hold import hold
 from tasks.artefacts import new_folder, read_json, write_json
 from tasks.inputs import inputs
 from tasks.paths import Paths
@@ -51,8 +51,7 @@ def adopt(name: str, source: Path, part: str | None = None, paths: Paths | None 
     mark = expected(name, values, paths)
     check_mark(source, mark, f"{name} {part}")
     check_model(source)
-    with hold(paths, [f"adopt {name}"]) as cut_off, Scratch(paths, "train", name, part, mark):
-        repair(paths, cut_off)
+    with hold(paths, [f"adopt {name}"]), Scratch(paths, "train", name, part, mark):
         address = put(source, name, part, paths)
         found = keep_record(source, mark, name, part, values, paths)
     return Adopted(part, paths.model(name, part), address, found)

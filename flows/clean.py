@@ -60,7 +60,7 @@ def stages(paths: Paths, names: list[str] | None) -> list[tuple[str, str]]:
     """Return the (name, label) of every stage that left something."""
     found: set[tuple[str, str]] = set()
     for kind in ("scratch", *SUFFIXES):
-        for place in (paths.work / kind).glob("*/*"):
+        for place in (paths.work / kind).glob("*/[!.]*"):
             label = place.name.removesuffix(SUFFIXES.get(kind, ""))
             found.add((place.parent.name, f"train-{label}" if kind == "broken" else label))
     return sorted((name, label) for name, label in found if names is None or name in names)

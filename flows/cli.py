@@ -172,6 +172,7 @@ def results(
     for line in rows_of.warnings(paths, dict.fromkeys(row["experiment"] for row in rows)):
         typer.echo(line, err=True)
     if csv:
+        csv.parent.mkdir(parents=True, exist_ok=True)
         rows_of.frame(rows).to_csv(csv, index=False)
         typer.echo(f"{len(rows)} rows are in {csv}", err=True)
     if as_json:

@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,7 +69,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(1) from None
         finally:
             if before:
-                os.chdir(before)
+                with suppress(OSError):  # it may be gone by now
+                    os.chdir(before)
 
     return app.command(function.__name__.rstrip("_"))(guarded)
 

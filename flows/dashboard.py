@@ -113,11 +113,16 @@ def prefect_page(root: Path, port: int) -> Page:
 
 
 def no_other_pages(port: int) -> dict[str, str]:
-    """Return the settings by which Prefect's server answers no page but its own.
+    """Return the settings by which Prefect's server heeds no page but its own.
 
     By its default any page that is open in a browser on this machine may ask it, and start runs.
+    What it answers no other page may read; and what changes anything needs a token, which must be
+    read first, since a browser sends a plain POST of another page before it asks whether it may.
     """
-    return {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}"}
+    return {
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+    }
 
 
 def serve(shown: Sequence[Page], logs: Path, say: Callable[[str], None] = print) -> None:

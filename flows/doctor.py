@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -47,25 +48,32 @@ class Check(NamedTuple):
 
 def checks(paths: Paths) -> Iterator[Check]:
     """Look at everything, in the order of what hinders most."""
-    yield python_version(sys.version_info[:2])
-    yield packages(paths.root / "requirements.lock")
-    yield torch_build()
-    yield vision()
-    yield gpu()
-    yield disk(shutil.disk_usage(paths.root).free / 1e9)
-    yield data(os.environ.get("EBM_DATA"))
-    yield with_packages("ports", lambda: ports(PORTS, page(paths)))
-    yield with_packages("dvc.lock", lambda: lock(paths))
-    yield database(paths.root / "mlflow.db")
-    yield program("git", "results carry no commit")
+    looks: dict[str, Callable[[], Check]] = {
+        "Python": lambda: python_version(sys.version_info[:2]),
+        "packages": lambda: packages(paths.root / "requirements.lock"),
+        "torch": torch_build,
+        "torchvision": vision,
+        "GPU": gpu,
+        "disk": lambda: disk(shutil.disk_usage(paths.root).free / 1e9),
+        "data": lambda: data(os.environ.get("EBM_DATA")),
+        "ports": lambda: ports(PORTS, page(paths)),
+        "dvc.lock": lambda: lock(paths),
+        "mlflow.db": lambda: database(paths.root / "mlflow.db"),
+        "git": lambda: program("git", "results carry no commit"),
+    }
+    for name, look in looks.items():
+        yield looked(name, look)
 
 
-def with_packages(name: str, look: Callable[[], Check]) -> Check:
-    """Return what a look found that needs packages, which may be what is missing."""
+def looked(name: str, look: Callable[[], Check]) -> Check:
+    """Return what a look found, though it may break of what it should find."""
     try:
         return look()
     except ImportError as error:
         return Check(name, "wrong", f"it cannot be looked at ({error})", "run make install")
+    except Exception as error:  # a file that is cut, unreadable, or no file
+        why = " ".join(str(error).split())
+        return Check(name, "wrong", f"it cannot be looked at ({why})", "mend what it names")
 
 
 def page(paths: Paths) -> str | None:
@@ -226,14 +234,15 @@ def database(file: Path) -> Check:
     """MLflow's database can be read."""
     if not file.exists():
         return Check("mlflow.db", "ok", "none yet")
+    address = f"{file.resolve().as_uri()}?mode=rw"  # what a kill left half-done is taken back
     try:
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=2) as connection:
+        with closing(sqlite3.connect(address, uri=True, timeout=2)) as connection:
             (said,) = connection.execute("pragma quick_check(1)").fetchone()
-    except sqlite3.OperationalError as error:
+    except sqlite3.OperationalError as error:  # nothing is wrong with the file itself
+        remedy = "see that you may read and write it"
         if "locked" in str(error):
             remedy = "end the program that holds it, or wait for it"
-            return Check("mlflow.db", "warning", str(error), remedy)
-        said = str(error)
+        return Check("mlflow.db", "warning", str(error), remedy)
     except sqlite3.Error as error:
         said = str(error)
     if said == "ok":
@@ -241,7 +250,9 @@ def database(file: Path) -> Check:
 
     def fix() -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")  # one that was moved before stays
-        file.replace(file.with_name(f"{file.name}.damaged-{stamp}"))
+        for end in ("", "-journal", "-wal", "-shm"):  # SQLite takes them for the next one's
+            if (part := file.with_name(file.name + end)).exists():
+                part.replace(file.with_name(f"{file.name}.damaged-{stamp}{end}"))
 
     remedy = "ebm doctor --fix moves it aside; results and models are elsewhere and stay"
     return Check("mlflow.db", "wrong", said, remedy, fix)

@@ -25,7 +25,7 @@ import yaml
 from flows import artifacts, engines, guard, lockfile, overrides
 from flows.environment import prepare_environment
 from flows.graph import all_stages, open_repo, stages_of, status, would_run
-from flows.hold import hold, repair
+from flows.hold import hold
 from flows.runner import Hooks, Manner, Order, Outcome, Row, Work, carry, interrupted, silent
 from flows.server import server
 from flows.side_by_side import Run
@@ -73,8 +73,8 @@ def run_experiments(
     for name in names:
         pick(params.experiments, name, "experiment")
     holder = [manner.title] if manner.title else names
-    with hold(paths, holder) as cut_off, settings_file(paths, changes) as file:
-        for text in repair(paths, cut_off):
+    with hold(paths, holder) as repaired, settings_file(paths, changes) as file:
+        for text in repaired:
             hooks.say(text)
         work = plan(paths, params, names, only, force, file=file, manner=manner)
         hooks.plan(work)

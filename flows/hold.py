@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from flows import backup, lockfile
 from tasks.paths import Paths
-from tasks.scratch import Busy
+from tasks.scratch import Busy, birth
 
 
 class Work(NamedTuple):
@@ -21,12 +21,6 @@ class Work(NamedTuple):
     pid: int
     names: list[str]
     since: float
-
-    @property
-    def command(self) -> str:
-        """What goes on with it; a suite and an adoption have their command for a name."""
-        told = " ".join(self.names)
-        return f"ebm {told}" if told.startswith(("suite ", "adopt ")) else f"ebm run {told}"
 
 
 def at_work(paths: Paths) -> Work | None:
@@ -61,13 +55,14 @@ def holder(lock: Path) -> int | None:
 
 
 @contextmanager
-def hold(paths: Paths, names: Sequence[str]) -> Iterator[bool]:
-    """Hold the project for a run; yield whether the run before it was cut off.
+def hold(paths: Paths, names: Sequence[str]) -> Iterator[list[str]]:
+    """Hold the project for a run; put in order what a killed one left, and yield what was done.
 
     The lock goes with the process that holds it, however that ends; its text stays after a kill.
 
     Raises:
         Busy: another process runs experiments here.
+        ValueError: what was left cannot be put in order.
     """
     paths.work.mkdir(parents=True, exist_ok=True)
     handle = os.open(paths.work / "flow.lock", os.O_RDWR | os.O_CREAT)
@@ -80,12 +75,15 @@ def hold(paths: Paths, names: Sequence[str]) -> Iterator[bool]:
                 f"{holder} is at work in this project; wait for it, or name the experiments "
                 "together: ebm run A B"
             ) from None
-        cut_off = bool(os.read(handle, 1))
-        os.ftruncate(handle, 0)
-        since = time.strftime("%H:%M")
-        os.pwrite(handle, f"process {os.getpid()} ({', '.join(names)}, since {since})".encode(), 0)
+        before, since = os.read(handle, 1000), time.strftime("%H:%M")
+        mark(handle, f"process {os.getpid()} ({', '.join(names)}, since {since})".encode())
         try:
-            yield cut_off
+            done = repair(paths, bool(before))
+        except BaseException:
+            mark(handle, before)  # the next run has still to put it in order
+            raise
+        try:
+            yield done
         except (Busy, ValueError):  # refused, and not cut off: nothing is left to put in order
             os.ftruncate(handle, 0)
             raise
@@ -94,15 +92,30 @@ def hold(paths: Paths, names: Sequence[str]) -> Iterator[bool]:
         os.close(handle)
 
 
+def mark(handle: int, text: bytes) -> None:
+    """Write who holds the lock."""
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, text, 0)
+
+
 def repair(paths: Paths, cut_off: bool) -> list[str]:
     """Put in order what a killed run left; say what was done.
 
     Args:
         cut_off: the run before was killed.
     """
+    sweep(paths)
     said = [lockfile.mend(paths, cut_off), mend_rwlock(paths)]
     said += [f"{address}: its outputs are back" for address in backup.recover(paths)]
     return [text for text in said if text]
+
+
+def sweep(paths: Paths) -> None:
+    """Remove the beginnings of files whose writers are gone (`tasks.artefacts.write_text`)."""
+    for place in (*paths.root.glob(".*.part"), *paths.work.rglob(".*.part")):
+        written_by = re.search(r"\.(\d+)-\d+\.part$", place.name)
+        if written_by and birth(int(written_by[1])) is None:
+            place.unlink(missing_ok=True)
 
 
 def mend_rwlock(paths: Paths) -> str | None:

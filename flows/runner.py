@@ -179,7 +179,7 @@ def carry(order: Order, say: Callable[[str], None] = silent) -> Row:
     try:
         state, reason = attempts(order, say)
     except Exception as error:  # no fault of ours may pass for a stage that was not tried
-        state, reason = "Failed", f"{type(error).__name__}: {error}"
+        state, reason = "Failed", why(Paths(order.root), order.stage, error)
     return Row(order.address, state, round(time.monotonic() - begun, 2), reason)
 
 

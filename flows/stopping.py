@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from flows.hold import at_work, holder
+from flows import history
+from flows.hold import Work, at_work, holder
 from flows.serving import TAG, served
 from flows.status import ask
 from tasks.paths import Paths
@@ -28,8 +29,9 @@ def stop(paths: Paths, name: str | None, run_only: bool, say: Callable[[str], No
         did = stop_schedule(paths, name, say)
     work = at_work(paths)
     if work and (name is None or name in work.names):
+        then = goes_on(paths, work)
         tell(paths.work / "flow.lock", work.pid, signal.SIGINT)
-        say(f"The run of {', '.join(work.names)} is stopped; {work.command} goes on where it was.")
+        say(f"The run of {', '.join(work.names)} is stopped{then}.")
         did = True
     elif work and name:
         say(f"{', '.join(work.names)} is running, and was left alone; ebm stop ends it.")
@@ -48,14 +50,23 @@ def stop_schedule(paths: Paths, name: str | None, say: Callable[[str], None]) ->
         return False
     if name is None or asked.names == [name]:
         work = at_work(paths)
+        then = goes_on(paths, work) if work else ""
         tell(lock, pid, signal.SIGTERM)
         say(f"The schedule of {', '.join(asked.names)} is ended.")
         if work and at_work(paths) is None:
-            say(f"The run of {', '.join(work.names)} is stopped; {work.command} goes on.")
+            say(f"The run of {', '.join(work.names)} is stopped{then}.")
         return True
     pause(port, name)
     say(f"{name} is taken out of the schedule until the next ebm serve; the others stay.")
     return True
+
+
+def goes_on(paths: Paths, work: Work) -> str:
+    """Say which command goes on with a run, nothing where none does: another begins it anew."""
+    for each in reversed(history.runs(paths)):
+        if each["pid"] == work.pid and each["state"] == "Running":
+            return f"; {each['command']} goes on where it was"
+    return ""
 
 
 def pause(port: int, name: str) -> None:

@@ -29,15 +29,13 @@ def of_reference(name: str, inputs: Any, paths: Paths) -> list[Path]:
 
 
 def of_train(name: str, inputs: Any, paths: Paths) -> list[Path]:
-    """Training data, and one more: a network's weights, where chains start, or what is below."""
+    """Training data, network weights, where chains start, what is below; else the manifest."""
     folder, asked = paths.prepared(inputs.dataset), inputs.train
-    if weights := getattr(getattr(asked.model, "network", None), "weights", None):
-        other = paths.root / weights
-    elif asked.source:
-        other = paths.prepared(asked.source)
-    else:
-        other = paths.model(name, asked.below) if asked.below else folder / "manifest.json"
-    return [folder / "train.npz", other]
+    weights = getattr(getattr(asked.model, "network", None), "weights", None)
+    others = [paths.root / weights] if weights else []
+    others += [paths.prepared(asked.source)] if asked.source else []
+    others += [paths.model(name, asked.below)] if asked.below else []
+    return [folder / "train.npz", *(others or [folder / "manifest.json"])]
 
 
 def of_sample(name: str, inputs: Any, paths: Paths) -> list[Path]:

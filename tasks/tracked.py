@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,18 +122,37 @@ class Job:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def leftovers(paths: Paths) -> list[Job]:
-    """Return the stages that flows now gone did not tell, oldest first, their files secured."""
+def leftovers(paths: Paths, say: Callable[[str], None]) -> list[Job]:
+    """Return the stages that flows now gone did not tell, oldest first, their files secured.
+
+    What cannot be read is put aside, and said: it must not keep the others from being told.
+    """
     jobs = []
-    for file in (paths.work / "replay").glob("*/job.json"):
-        facts = read_json(file)
-        pid, born = facts["owner"]
-        if pid != os.getpid() and birth(pid) == born and born is not None:
-            continue  # its flow lives and tells it itself
-        job = Job(paths, **{key: facts[key] for key in KEPT}, home=file.parent)
-        for key in LATER:
-            setattr(job, key, facts[key])
-        if not (job.home / "secured").exists():
-            job.secure()
-        jobs.append(job)
+    for file in (paths.work / "replay").glob("[!.]*/job.json"):
+        try:
+            job = left(paths, file)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            aside = file.parent.with_name(f".{file.parent.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            file.parent.replace(aside)
+            say(
+                f"{file.parent.name} is lost to MLflow ({error}); what there is of it is in {aside}"
+            )
+            continue
+        if job:
+            jobs.append(job)
     return sorted(jobs, key=lambda job: job.started)
+
+
+def left(paths: Paths, file: Path) -> Job | None:
+    """Return a stage that a flow left, its files secured; None of one that lives."""
+    facts = read_json(file)
+    pid, born = facts["owner"]
+    if pid != os.getpid() and birth(pid) == born and born is not None:
+        return None  # its flow lives and tells it itself
+    job = Job(paths, **{key: facts[key] for key in KEPT}, home=file.parent)
+    for key in LATER:
+        setattr(job, key, facts[key])
+    if not (job.home / "secured").exists():
+        job.secure()
+    return job

@@ -100,8 +100,8 @@ class Tracker:
         if not self.on:
             return
         try:
-            self.late = leftovers(self.paths)
-        except (KeyError, OSError, ValueError) as error:
+            self.late = leftovers(self.paths, self.say)
+        except OSError as error:
             return self.break_off(error)
         if self.late:
             self.begin()

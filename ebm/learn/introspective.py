@@ -33,7 +33,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ebm.energy import LogDensity, tilt
-from ebm.learn.parts import ChainSettings, OptimiserSettings, at_rest, check_shape, descend
+from ebm.learn.parts import (
+    ChainSettings,
+    OptimiserSettings,
+    at_rest,
+    check_shape,
+    descend,
+    kept_states,
+)
 from ebm.learner import State
 from ebm.networks import NetworkSettings
 from ebm.samplers.chains import KEPT, Fresh
@@ -292,10 +299,9 @@ class Introspective(State):
         x = self.first(spawn(seeds, 1))
         path = [x]
         for number, each in enumerate(self.rounds(), 2):
-            x, states = each.climb(
-                x, each.settings.chain.sample_steps, seeds=spawn(seeds, number), keep=keep
-            )
-            path += states[1:]
+            steps = each.settings.chain.sample_steps
+            x, states = each.climb(x, steps, seeds=spawn(seeds, number), keep=keep)
+            path += kept_states(states, x, steps, keep)[1:]
         return {self.size: path if keep else [x]}
 
     @property

@@ -25,6 +25,7 @@ from ebm.learn.parts import (
     at_rest,
     check_shape,
     descend,
+    kept_states,
     spectral,
 )
 from ebm.learner import State
@@ -214,8 +215,7 @@ class MaximumLikelihood(State):
                 seeds=seeds,
                 keep=keep,
             )
-        between = not keep or chain.sample_steps % keep  # the end is none of the states kept
-        return [*record.path, x] if between else record.path
+        return kept_states(record.path, x, chain.sample_steps, keep)
 
     @property
     def feature_network(self) -> nn.Module:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field, model_validator
 
-from ebm.learn.parts import ChainSettings, OptimiserSettings
+from ebm.learn.parts import ColouredChainSettings, OptimiserSettings
 from ebm.networks import NetworkSettings
 from ebm.samplers.chains import Fresh, SampleFrom, StartSettings
 from ebm.settings import Settings, missing
@@ -22,7 +22,7 @@ class MaximumLikelihoodSettings(Settings):
     sample_from: SampleFrom = Field(
         description="p_0 of the chains that draw samples; chains: they go on from the kept ones"
     )
-    chain: ChainSettings
+    chain: ColouredChainSettings
     data_noise: float = Field(ge=0, description="noise added to the data while learning")
     decay: float = Field(ge=0, description="weight of the squared energies in the loss")
     optimiser: OptimiserSettings

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ebm.energy import contrast, frozen, in_precision
 from ebm.learn.multigrid_settings import Grid, MultigridSettings
+from ebm.learn.parts import kept_states
 from ebm.learner import State
 from ebm.networks.convnet import ConvNet
 from ebm.samplers.langevin import Record, langevin
@@ -259,7 +260,7 @@ class Multigrid(State):
             if fixed is not None:
                 here = shrink_seen(image, mask, grid.size)
             x, record = self.chain(grid, network, x, seeds=seeds, fixed=here, pace=pace, keep=keep)
-            states[grid.size] = record.path or [x]
+            states[grid.size] = kept_states(record.path, x, grid.steps, keep)
         return states
 
     def features(self, x: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ebm.energy import LogDensity, tilt
 from ebm.learn.contrast_noise import GaussianNoise, NoiseSettings, build_noise
-from ebm.learn.parts import ChainSettings, OptimiserSettings, at_rest, check_shape
+from ebm.learn.parts import ChainSettings, OptimiserSettings, at_rest, check_shape, kept_states
 from ebm.learner import State
 from ebm.networks import NetworkSettings
 from ebm.samplers.noise import Noise, spawn
@@ -233,7 +233,7 @@ class NoiseContrastive(State):
             x, record = chain.run(
                 self.unnormalised, x, steps=chain.sample_steps, seeds=spawn(seeds, 2), keep=keep
             )
-        return {self.size: record.path or [x]}
+        return {self.size: kept_states(record.path, x, chain.sample_steps, keep)}
 
     @property
     def feature_network(self) -> nn.Module:

@@ -47,23 +47,6 @@ class ChainSettings(Settings):
         "Langevin step; its eps is the root of dt, so that one leapfrog moves as far",
     )
 
-    coloured: bool = Field(
-        default=False,
-        exclude_if=missing,
-        description="steps are equal in u, where x = A u with A the data's amplitude spectrum, as "
-        "the network took it from them; dt is then in squared units of u",
-    )
-
-    @model_validator(mode="after")
-    def colours_have_no_bounds(self) -> "ChainSettings":
-        """A bound of x is none of u."""
-        if self.coloured and self.bounds is not None:
-            raise ValueError(
-                f"coloured is True and bounds is {self.bounds}; a chain in u cannot keep to bounds "
-                "of x: leave one out"
-            )
-        return self
-
     @model_validator(mode="after")
     def momenta_need_a_temperature(self) -> "ChainSettings":
         """Hamiltonian Monte Carlo is exact for p^(1 / T)."""
@@ -98,21 +81,14 @@ class ChainSettings(Settings):
         With seeds f is computed in float32, since rounding would differ with the batch.
 
         Args:
-            log_density: of a network with a `colour`, where the settings ask for one.
+            log_density: of x.
             x: where they start.
             steps: Langevin steps, or trajectories of `leapfrogs`.
             seeds, generator: the source of noise.
             keep: keep the state every so many steps.
         """
         source: dict[str, Any] = {"steps": steps, "seeds": seeds, "generator": generator}
-        if not self.coloured:
-            return self.walk(log_density, x, **source, keep=keep)
-        colour = cast(Any, log_density.f if isinstance(log_density, Tilt) else log_density).colour
-        u, record = self.walk(
-            lambda u: log_density(colour.paint(u)), colour.strip(x), **source, keep=keep
-        )
-        path = [colour.paint(state) for state in record.path]
-        return colour.paint(u), record._replace(path=path)
+        return self.walk(log_density, x, **source, keep=keep)
 
     def walk(self, log_density: LogDensity, x: Tensor, **run: Any) -> tuple[Tensor, Any]:
         """Run the sampler that the settings name, in the coordinates of x."""
@@ -126,7 +102,7 @@ class ChainSettings(Settings):
                 temperature=self.temperature,
                 **shared,
             )
-        precise = run["seeds"] is not None
+        precise = run.get("seeds") is not None
         return langevin(
             log_density if precise else in_precision(log_density, self.precision),
             x,
@@ -140,6 +116,38 @@ class ChainSettings(Settings):
     def box(self) -> tuple[float, float] | None:
         """The least and the greatest value of x."""
         return None if self.bounds is None else (-self.bounds, self.bounds)
+
+
+class ColouredChainSettings(ChainSettings):
+    """Chains that may run in the coordinates of the data's spectrum, where a network has it."""
+
+    coloured: bool = Field(
+        default=False,
+        exclude_if=missing,
+        description="steps are equal in u, where x = A u with A the data's amplitude spectrum, as "
+        "the network took it from them; dt is then in squared units of u",
+    )
+
+    @model_validator(mode="after")
+    def colours_have_no_bounds(self) -> "ColouredChainSettings":
+        """A bound of x is none of u."""
+        if self.coloured and self.bounds is not None:
+            raise ValueError(
+                f"coloured is True and bounds is {self.bounds}; a chain in u cannot keep to bounds "
+                "of x: leave one out"
+            )
+        return self
+
+    def run(
+        self, log_density: LogDensity, x: Tensor, **source: Any
+    ) -> tuple[Tensor, Record | HmcRecord]:
+        """Run chains as `ChainSettings.run` does; coloured ones in u, on a network's `colour`."""
+        if not self.coloured:
+            return super().run(log_density, x, **source)
+        colour = cast(Any, log_density.f if isinstance(log_density, Tilt) else log_density).colour
+        u, record = self.walk(lambda u: log_density(colour.paint(u)), colour.strip(x), **source)
+        path = [colour.paint(state) for state in record.path]
+        return colour.paint(u), record._replace(path=path)
 
 
 class OptimiserSettings(Settings):
@@ -176,6 +184,16 @@ def spectral(network: nn.Module) -> nn.Module:
     for layer in layers[:-1]:
         spectral_norm(layer)
     return network
+
+
+def kept_states(path: list[Tensor], x: Tensor, steps: int, keep: int) -> list[Tensor]:
+    """Return the states kept of a chain, the end x last; that alone where `keep` is 0.
+
+    Args:
+        path: of the chain's record: a state every `keep` steps.
+        steps: of the chain.
+    """
+    return path if keep and steps % keep == 0 else [*path, x]
 
 
 @contextmanager

@@ -146,10 +146,11 @@ def test_damage_to_both_begins_anew(two: Path) -> None:
     assert mend(two) == ""
 
 
-def test_damage_to_the_spare_one_alone_is_none(two: Path) -> None:
+def test_damage_to_the_spare_one_alone_is_told_and_costs_the_way_back(two: Path) -> None:
     flip(spare(two))
+    assert mend(two).endswith("a run that breaks twice cannot go back further")
+    assert read(two)["step"] == 2 and not spare(two).exists()
     assert mend(two) == ""
-    assert read(two)["step"] == 2
 
 
 def test_full_disk_leaves_a_whole_checkpoint(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ebm.checkpoint import spare, write
 from ebm.fit import Fitted, Progress, fit
 from ebm.health import Diverged
 from ebm.learn.multigrid import Multigrid
@@ -176,6 +177,28 @@ def test_run_that_breaks_again_goes_back_further_wherever_it_is_cut_off(
         with pytest.raises(Cut):
             run(made(cutting(Ailing, at)), checkpoint=checkpoint, rollbacks=2)
     assert same(run(made(Ailing), checkpoint=checkpoint, rollbacks=2), whole)
+
+
+def test_run_that_is_given_up_tells_of_the_last_state_and_not_of_one_before() -> None:
+    with pytest.raises(Diverged) as caught:
+        run(made(Ailing), rollbacks=1)
+    assert [event["back_to"] for event in caught.value.events] == [16, 16]
+
+
+@pytest.mark.parametrize("content", [{"step": 1}, None])
+def test_spare_checkpoint_that_is_not_of_this_run_is_left_alone(
+    content: dict[str, int] | None, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    with pytest.raises(Cut):
+        run(made(cutting(Ailing, 17)), checkpoint=checkpoint)
+    if content:
+        write(spare(checkpoint), content)
+    else:
+        spare(checkpoint).unlink()
+    with pytest.raises(Diverged) as caught:
+        run(made(Ailing), checkpoint=checkpoint)
+    assert {event["back_to"] for event in caught.value.events} == {16}
 
 
 def test_finished_run_is_not_run_again(tmp_path: Path) -> None:

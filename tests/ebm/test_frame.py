@@ -12,7 +12,7 @@ from ebm.fit import fit
 from ebm.health import Diverged
 from ebm.learn.maximum_likelihood import MaximumLikelihood
 from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
-from ebm.learn.parts import ChainSettings
+from ebm.learn.parts import ChainSettings, ColouredChainSettings
 from ebm.learner import FitSettings
 from ebm.metrics.response_statistics import apart, histograms, maps, unit
 from ebm.networks.filters import bank, noise_bank
@@ -117,7 +117,7 @@ def test_chains_of_any_kind_sample_the_reference_where_f_is_zero(kind: dict[str,
     nn.init.zeros_(f.weight)
     f.observe(torch.randn(50, 1, 8, 8))
     f.requires_grad_(False)
-    chain = ChainSettings(steps=1, sample_steps=1, step_size=0.1, temperature=1.0, **kind)
+    chain = ColouredChainSettings(steps=1, sample_steps=1, step_size=0.1, temperature=1.0, **kind)
     x, record = chain.run(tilt(f, 1.0), torch.zeros(400, 1, 8, 8), steps=120, seeds=seeds)
     assert float(x.var()) == pytest.approx(1, abs=0.05)
     assert abs(float(x.mean())) < 0.03
@@ -225,6 +225,9 @@ def test_what_cannot_be_is_refused_in_a_sentence() -> None:
     with pytest.raises(ValueError, match="largest filter has side 7"):
         frame()(torch.zeros(1, 1, 5, 5))
     with pytest.raises(ValueError, match="leave one out"):
-        ChainSettings(steps=1, sample_steps=1, step_size=1.0, noise=0.0, coloured=True, bounds=1.0)
+        ColouredChainSettings(
+            **{"steps": 1, "sample_steps": 1, "step_size": 1.0, "noise": 0.0},
+            **{"coloured": True, "bounds": 1.0},
+        )
     with pytest.raises(ValueError, match="needs a temperature above 0"):
         ChainSettings(steps=1, sample_steps=1, step_size=1.0, noise=0.1, leapfrogs=2)

@@ -12,6 +12,7 @@ from ebm.learner import FitSettings
 from ebm.processes import Alone, check_division, gathered, own_seed
 from ebm.run import Run
 from ebm.samplers.chains import PersistentStart, make_chains
+from ebm.samplers.noise import spawn
 
 FIT = FitSettings(
     updates=4,
@@ -136,3 +137,4 @@ def test_batch_that_cannot_be_shared_is_refused(batch: int, count: int) -> None:
 def test_processes_have_different_seeds_and_the_first_its_own() -> None:
     seeds = [own_seed(7, rank) for rank in range(100)]
     assert seeds[0] == 7 and len(set(seeds)) == 100
+    assert not {*seeds} & {*spawn([7] * 100, 0), *(spawn([7], depth)[0] for depth in range(100))}

@@ -3,7 +3,8 @@
 import fcntl
 from pathlib import Path
 
-from flows.clean import clean, size_text
+from flows.clean import clean, size_text, stages
+from tasks.artefacts import write_text
 from tasks.paths import Paths
 
 
@@ -61,6 +62,11 @@ def test_figures_that_mlflow_has_still_to_be_told_are_kept(tmp_path: Path) -> No
     (tmp_path / ".work/replay/a--train-x--1/").mkdir()
     assert "figures" not in clean(Paths(tmp_path)).bytes
     assert (tmp_path / ".work/figures/a/train-x.jsonl").exists()
+
+
+def test_the_beginning_of_a_file_is_no_stage(tmp_path: Path) -> None:
+    write_text(tmp_path / ".work" / "live" / "a" / ".train.json.77-1.part", "{")
+    assert stages(Paths(tmp_path), None) == []
 
 
 def test_sizes_are_said_in_units() -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from flows import command as commands
 from flows.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +94,18 @@ def test_commands_work_in_a_folder_of_the_project(
     assert Path.cwd() == folder / "docs"
 
 
+def test_the_callers_folder_may_go_while_a_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (tmp_path / "params.yaml").write_text("{}")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(commands, "app", typer.Typer())
+    commands.command(folder.rmdir)()
+    assert Path.cwd() == tmp_path
+
+
 def test_results_go_to_a_csv_file_in_the_callers_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +121,8 @@ def test_results_go_to_a_csv_file_in_the_callers_folder(
     again = call("results", "--csv", "mine.csv")
     assert again.exit_code == 1 and "mine.csv is there already; give --force" in again.stderr
     assert call("results", "--csv", "mine.csv", "--force").exit_code == 0
+    assert call("results", "--csv", "new/table").exit_code == 0
+    assert (notes / "new" / "table" / "results.csv").is_file()
     inside = call("results", "--csv", "../results/all.csv")
     assert inside.exit_code == 1 and "choose --csv" in inside.stderr
     assert "1.5" in call("results").stdout

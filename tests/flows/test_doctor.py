@@ -4,6 +4,7 @@ import inspect
 import socket
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_what_needs_a_package_that_is_missing_says_so() -> None:
     def look() -> doctor.Check:
         raise ImportError("No module named 'yaml'")
 
-    found = doctor.with_packages("dvc.lock", look)
+    found = doctor.looked("dvc.lock", look)
     assert found.state == "wrong" and "yaml" in found.found and found.remedy == "run make install"
 
 
@@ -112,3 +113,44 @@ def test_ports_that_are_taken_are_named() -> None:
         shown = f"http://127.0.0.1:{second}/"  # by ebm serve, which may
         assert doctor.ports({"--port-prefect": second}, shown).state == "ok"
     assert doctor.ports(pages).state == "ok"
+
+
+def test_a_look_that_breaks_of_what_it_should_find_says_so() -> None:
+    def look() -> doctor.Check:
+        raise ValueError("serve.json is not JSON")
+
+    found = doctor.looked("ports", look)
+    assert (found.state, found.fix) == ("wrong", None) and "serve.json is not JSON" in found.found
+
+
+SPILL = """
+import os, signal, sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.execute("pragma cache_size=2")
+c.execute("create table t (x)")
+c.commit()
+c.execute("begin")
+c.executemany("insert into t values (?)", [("x" * 2000,)] * 200)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_kill_left_half_done_in_the_database_is_taken_back(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    subprocess.run([sys.executable, "-c", SPILL, str(file)], check=False)
+    assert (tmp_path / "mlflow.db-journal").exists()
+    assert doctor.database(file).state == "ok"
+    assert not (tmp_path / "mlflow.db-journal").exists()
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("select count(*) from t").fetchone() == (0,)
+
+
+def test_a_damaged_database_takes_its_journals_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    file.write_bytes(b"no database at all" * 100)
+    (tmp_path / "mlflow.db-wal").write_bytes(b"")
+    found = doctor.database(file)
+    assert found.fix is not None
+    found.fix()
+    assert {each.name.rpartition("-")[2] for each in tmp_path.iterdir()} >= {"wal"}
+    assert not (tmp_path / "mlflow.db-wal").exists()

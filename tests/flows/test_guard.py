@@ -13,6 +13,7 @@ from ebm import checkpoint
 from flows import backup, guard, runner
 from flows.graph import Stage
 from flows.hold import hold, repair
+from tasks.artefacts import write_text
 from tasks.paths import Paths
 from tasks.scratch import Busy
 from tasks.settings import read
@@ -100,19 +101,53 @@ def test_a_cut_list_of_dvcs_readers_is_removed(paths: Paths) -> None:
 
 def test_one_run_at_a_time_and_the_other_is_named(paths: Paths) -> None:
     with (
-        hold(paths, ["a"]) as cut_off,
+        hold(paths, ["a"]) as done,
         pytest.raises(Busy, match=rf"process {os.getpid()} \(a, since"),
         hold(paths, ["b"]),
     ):
         pass
-    assert not cut_off
+    assert done == []
+
+
+def test_a_run_that_is_refused_is_none_that_was_cut_off(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr("flows.hold.repair", lambda paths, cut_off: told.append(cut_off) or [])
     with pytest.raises(ValueError, match="refused"), hold(paths, ["b"]):
         raise ValueError("it was refused, and not cut off")
-    with hold(paths, ["b"]) as cut_off:
-        assert not cut_off
+    with hold(paths, ["b"]):
+        pass
     (paths.work / "flow.lock").write_text("process 1")  # what a kill leaves
-    with hold(paths, ["c"]) as cut_off:
-        assert cut_off
+    with hold(paths, ["c"]):
+        pass
+    assert told == [False, False, True]
+
+
+def test_what_could_not_be_put_in_order_is_still_to_be_put_in_order(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+
+    def repair(paths: Paths, cut_off: bool) -> list[str]:
+        told.append(cut_off)
+        raise ValueError("it cannot be read")
+
+    monkeypatch.setattr("flows.hold.repair", repair)
+    paths.work.mkdir(parents=True, exist_ok=True)
+    (paths.work / "flow.lock").write_text("process 1")  # what a kill leaves
+    for _ in range(2):
+        with pytest.raises(ValueError, match="cannot be read"), hold(paths, ["a"]):
+            pass
+    assert told == [True, True]
+
+
+def test_beginnings_of_files_go_with_their_writers(paths: Paths) -> None:
+    gone, mine = (paths.work / "live" / f".x.json.{pid}-1.part" for pid in (2**22 + 1, os.getpid()))
+    for place in (gone, mine):
+        write_text(place, "half")
+    with hold(paths, ["a"]):
+        assert not gone.exists() and mine.exists()
 
 
 def test_a_stage_that_a_living_process_runs_is_refused(

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from flows import server as servers
+from flows.status import ask
 from tasks.paths import Paths
 
 START = "import sys, time; from pathlib import Path; from flows.server import start, free_port; "
@@ -53,10 +54,21 @@ def test_no_page_but_its_own_may_ask_the_server(pipeline: Path) -> None:
         except HTTPError as error:
             return error.headers["access-control-allow-origin"]
 
+    def sent() -> int:
+        """A POST that a browser sends for any page without asking before: it names no type."""
+        asked = {"Origin": "https://elsewhere.example", "Content-Type": ""}
+        request = Request(f"{own}/api/flows/", b'{"name": "theirs"}', asked)
+        try:
+            with urlopen(request, timeout=20) as answer:
+                return answer.status
+        except HTTPError as error:
+            return error.code
+
     process = servers.start(port, log)
     try:
         servers.wait_for(process, port, log)
         assert allowed(own) == own and allowed("https://elsewhere.example") is None
+        assert sent() == 403 and ask(port, "flows/filter", {}) == []
     finally:
         process.terminate()
         process.wait(60)

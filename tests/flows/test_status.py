@@ -12,7 +12,7 @@ from flows import history
 from flows.experiment import Outcome, Row
 from flows.hold import Work, at_work, hold, holder
 from flows.status import lines, stages, status
-from flows.stopping import stop
+from flows.stopping import goes_on, stop
 from tasks.artefacts import write_json
 from tasks.paths import Paths
 from tasks.scratch import Busy, Scratch
@@ -53,12 +53,12 @@ def test_nothing_is_said_where_nothing_was(paths: Paths) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("names", "command"),
-    [(["a", "b"], "ebm run a b"), (["suite S18 fast"], "ebm suite S18 fast")],
-)
-def test_what_goes_on_with_a_run_is_a_command(names: list[str], command: str) -> None:
-    assert Work(1, names, 0.0).command == command
+def test_what_goes_on_is_what_was_typed_and_nothing_where_nobody_knows(paths: Paths) -> None:
+    command = "ebm run a --set experiments.a.seed=3"
+    with history.kept(paths, ["a"], command), hold(paths, ["a"]):
+        work = at_work(paths)
+        assert work and goes_on(paths, work) == f"; {command} goes on where it was"
+    assert goes_on(paths, Work(1, ["adopt a"], 0.0)) == ""
 
 
 def test_a_run_and_its_stage_are_told_and_stopped_and_told_as_stopped(paths: Paths) -> None:

@@ -1,5 +1,6 @@
 """Settings: typed, complete, and refused in one sentence that names the nearest right name."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,16 @@ def test_a_stage_is_like_one_with_settings_of_its_own(changes: dict[str, Any], w
     train = {f"experiments.{SEEDS}.train.{name}": stage for name, stage in changes.items()}
     with pytest.raises(SettingsError, match=words):
         validate(override(CONTENT, train))
+
+
+@pytest.mark.parametrize("learner", ["introspective-mnist", "latent-mnist", "coarse-to-fine-mnist"])
+def test_only_chains_that_know_a_spectrum_may_be_coloured(learner: str) -> None:
+    content = copy.deepcopy(CONTENT)
+    experiment = content["experiments"][learner]
+    model = experiment["train"][experiment["final"]]["model"]
+    (model.get("chain") or model["prior"]["chain"])["coloured"] = True
+    with pytest.raises(SettingsError, match="chain.coloured"):
+        validate(content)
 
 
 def test_override_of_a_stage_like_another_names_that_one() -> None:

@@ -14,6 +14,7 @@ import torch
 from tasks import settings, tracking
 from tasks.mlflow_store import ADDRESS, Broken, check, flatten
 from tasks.paths import Paths
+from tasks.tracked import leftovers
 from tasks.tracking import Tracker
 
 ROOT = Path(__file__).parents[2]
@@ -355,3 +356,17 @@ def test_the_reason_is_the_line_that_says_it(tmp_path: Path) -> None:
     tracker.break_off(RuntimeError(f"{aside}{reason}\n[SQL: INSERT]"))
     assert tracker.broken == reason
     assert len(said) == 1 and "cannot be told ((sqlite3.Op" in said[0]
+
+
+@pytest.mark.parametrize("content", ["[]", '{"owner": null}', '{"owner": [1', "{}"])
+def test_a_stage_that_cannot_be_read_is_put_aside_and_the_others_are_told(
+    paths: Paths, content: str
+) -> None:
+    place = paths.work / "replay" / "a--train--1"
+    place.mkdir(parents=True)
+    (place / "job.json").write_text(content)
+    said: list[str] = []
+    assert leftovers(paths, said.append) == []
+    assert said[0].startswith("a--train--1 is lost to MLflow")
+    assert place.with_name(".a--train--1").is_dir() and not place.exists()
+    assert leftovers(paths, said.append) == [] and len(said) == 1
