@@ -16,10 +16,11 @@ from flows.server import free_port, start, wait_for
 from tasks.params_file import read_yaml
 from tests.conftest import cut_down
 from tests.flows.conftest import ROOT
-from tests.flows.reader import Reader, commands
+from tests.flows.reader import Reader, blocks, commands
 
 DIGITS = ["multigrid-digits", "multigrid-digits-joint"]
-NAMES = [*DIGITS, "contrast-2d-rings-nce", "contrast-2d-moons-nce"]
+FOLDER = "multigrid-folder"
+NAMES = [*DIGITS, FOLDER, "contrast-2d-rings-nce", "contrast-2d-moons-nce"]
 ALL = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 FOLLOWED = [
     "README.md",
@@ -32,6 +33,7 @@ FOLLOWED = [
     "docs/security.md",
     "docs/dashboards.md",
     "docs/schedule.md",
+    "docs/speed.md",
 ]
 STAYING = {
     "ebm serve": "ebm status says",
@@ -42,19 +44,20 @@ BESIDE = {"ebm notify": "ebm serve multigrid-digits --every 6h"}  # what a comma
 DATA = "needs a data set that EBM_DATA names"
 OTHERS = "needs a second machine"
 HOURS = "takes an hour or more; its parts have tests"
+LEARNS = "learns for longer than a test may; tests/tasks run its kind, cut down"
 WRITER = "is for who writes a system, and names none"
 ELSEWHERE = {  # how a command begins that is not run here, and why
     "make": "the project's own checks, of which this is one",
     ". .venv/bin/activate": "the environment of this test is another",
-    "ebm interpolate latent-mnist": DATA,
+    "ebm interpolate latent-mnist": LEARNS,
     "ebm translate": DATA,
     "ebm forecast": DATA,
-    "ebm run latent-mnist": DATA,
-    "ebm run anomaly-mnist-4": DATA,
-    "ebm run abp-faces": DATA,
-    "ebm run molecules": DATA,
+    "ebm run latent-mnist": LEARNS,
+    "ebm run anomaly-mnist-4": LEARNS,
+    "ebm run abp-faces": LEARNS,
+    "ebm run molecules": LEARNS,
     "ebm run trajectory": DATA,
-    "ebm score latent-mnist": DATA,
+    "ebm score latent-mnist": LEARNS,
     "ebm score molecules-zinc": DATA,
     "ebm show NAME": WRITER,
     "ebm run NAME": WRITER,
@@ -74,6 +77,8 @@ ELSEWHERE = {  # how a command begins that is not run here, and why
 
 def reason(command: str) -> str | None:
     """Return why a command is not run, None where it is."""
+    if command.endswith("--help"):
+        return None
     return next((why for start, why in ELSEWHERE.items() if command.startswith(start)), None)
 
 
@@ -93,8 +98,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     params = cut(read_yaml(ROOT / "params.yaml"), NAMES)
     for name in DIGITS:
         cut_down(params["experiments"][name])
-    params["datasets"]["folder"] = read_yaml(ROOT / "params.yaml")["datasets"]["folder"]
-    graph = prune(read_yaml(ROOT / "dvc.yaml"), [*NAMES, "digits"])
+    for stage in params["experiments"][FOLDER]["train"].values():
+        for grid in stage["model"]["grids"]:
+            grid.update(width=2, steps=2)
+    params["experiments"][FOLDER]["apply"]["inpaint"].update(images=2, completions=2)
+    graph = prune(read_yaml(ROOT / "dvc.yaml"), [*NAMES, "digits", "folder"])
     for name, content in (("params.yaml", params), ("dvc.yaml", graph)):
         text = yaml.dump(content, Dumper=Plain, sort_keys=False)
         (made.project / name).write_text(text)
@@ -182,4 +190,6 @@ def test_a_page_is_followed_from_its_first_command_to_its_last(page: str, reader
             if not command.startswith("prefect"):
                 stack.close()  # the one before it
             stack.enter_context(reader.leave(command, stays))
+    for block in blocks(page, "python"):
+        reader.follow(f"python - <<'END'\n{block}\nEND")
     look(page, reader)
