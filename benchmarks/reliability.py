@@ -8,6 +8,7 @@ that is not named keeps the figures it has. Kills come five to a trial, so that 
 """
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -26,17 +27,18 @@ from tasks.artefacts import write_json
 from tasks.device import describe
 from tasks.lineage import commit
 
-NAMES = ["contrast-2d-rings-shortrun"]
+NAME = "contrast-2d-rings-shortrun"
+EVERY_STAGE = {"disk_full": "multigrid-digits-joint"}  # faults done to each stage that there is
 TRIALS = {"kill_flow": 10, "kill_stage": 10, "kill_worker": 10, "disk_full": 1}
 FEW = 3  # trials of any other fault
 
 
-def template(folder: Path) -> tuple[Sandbox, dict[str, str], float]:
+def template(folder: Path, name: str = NAME) -> tuple[Sandbox, dict[str, str], float]:
     """Return a project that has nothing, the checksums of a run left alone, and its seconds.
 
     A run before it makes the databases of MLflow and Prefect, as in any project in use.
     """
-    box = Sandbox(folder / "template", NAMES)
+    box = Sandbox(folder / name, [name])
     box.make()
     seconds = []
     for _ in range(2):
@@ -92,12 +94,17 @@ def record(found: dict[str, Any], seconds: float) -> None:
         "cores": os.cpu_count(),
         "undisturbed_seconds": round(seconds, 1),
     }
-    faults = {**before, **{name: {**about, **each} for name, each in found.items()}}
+    faults = {
+        **before,
+        **{
+            name: {"experiment": EVERY_STAGE.get(name, NAME), **about, **each}
+            for name, each in found.items()
+        },
+    }
     content = {
         "command": "python -m benchmarks.reliability",
         "about": "Trials begin with nothing made; after the fault a run must end well, leave no "
         "process, and have written the bits of a run left alone.",
-        "experiment": NAMES[0],
         "kills_a_trial": KILLS,
         "faults": {name: faults[name] for name in FAULTS if name in faults},
     }
@@ -115,8 +122,9 @@ def main() -> int:
     prepare_environment(ROOT)
     lost = 0
     with tempfile.TemporaryDirectory() as folder:
-        box, wanted, seconds = template(Path(folder))
+        made = functools.cache(lambda name: template(Path(folder), name))
         for name in asked.fault or FAULTS:
+            box, wanted, seconds = made(EVERY_STAGE.get(name, NAME))
             trials = asked.trials or TRIALS.get(name, FEW)
             found = measure(name, trials, box, wanted, seconds)
             record({name: found}, seconds)

@@ -59,7 +59,9 @@ class Sandbox:
         """Write the project into its folder."""
         copy_project(self.root)
         params = cut(yaml.safe_load((ROOT / "params.yaml").read_text()), self.names)
-        graph = prune(yaml.safe_load((ROOT / "dvc.yaml").read_text()), self.names)
+        fetched = {each["source"] for each in params["datasets"].values()}
+        graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+        graph = prune(graph, [*self.names, *fetched])
         self.write("params.yaml", params)
         self.write("dvc.yaml", graph)
 

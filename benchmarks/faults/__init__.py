@@ -19,6 +19,8 @@ FAULTS: dict[str, Callable[[Trial], str]] = {
         others.mlflow_locked,
         others.mlflow_deleted,
         others.mlflow_corrupt,
+        others.mlflow_locked_in_mid_run,
+        others.mlflow_corrupted_in_mid_run,
         files.dvc_locks_left,
         others.prefect_stopped,
         others.clock_jumps,

@@ -105,7 +105,7 @@ def disk_full(trial: Trial) -> str:
 
 def full_at_each_stage(trial: Trial, filler: Path) -> str:
     """Fill the disk when a stage begins, for each stage; return what is wrong."""
-    for verb in ("prepare", "train", "sample", "evaluate"):
+    for verb in ("fetch", "prepare", "train", "sample", "evaluate", "classify", "apply"):
         run = trial.box.start()
         if not wait(lambda verb=verb: trial.box.of(["-m", "tasks", verb])):
             return f"{verb} did not begin"

@@ -32,6 +32,27 @@ def mlflow_locked(trial: Trial) -> str:
     return refused_for_database(trial, said) or finish(trial)
 
 
+def mlflow_locked_in_mid_run(trial: Trial) -> str:
+    """MLflow's database held by another program from mid-run to the end: work goes on."""
+    with training(trial) as run:
+        database = sqlite3.connect(trial.box.root / "mlflow.db", isolation_level=None, timeout=60)
+        try:
+            database.execute("BEGIN EXCLUSIVE")
+            said = trial.box.end(run)
+        finally:
+            database.close()
+    return ended_well(trial, said) or finish(trial)
+
+
+def mlflow_corrupted_in_mid_run(trial: Trial) -> str:
+    """MLflow's database overwritten with nonsense in mid-run: work goes on."""
+    path = trial.box.root / "mlflow.db"
+    with training(trial) as run:
+        path.write_bytes(trial.dice.randbytes(path.stat().st_size))
+        said = trial.box.end(run)
+    return ended_well(trial, said) or moved_away(trial, path)
+
+
 def mlflow_deleted(trial: Trial) -> str:
     """MLflow's database deleted in mid-run."""
     with training(trial) as run:
