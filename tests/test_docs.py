@@ -8,6 +8,8 @@ import pytest
 import typer
 
 from flows.cli import app
+from tasks.params_file import read_yaml
+from tasks.report.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -28,6 +30,14 @@ def test_each_line_of_the_slides_exists(file: str, line: str) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_readme_lists_the_systems_that_experiments_cover() -> None:
+    experiments = read_yaml(ROOT / "params.yaml")["experiments"].values()
+    covered = {system for experiment in experiments for system in experiment["systems"]}
+    listed = re.findall(r"^\| (S\d\d) \|", (ROOT / "README.md").read_text(), re.M)
+    assert listed == sorted(covered)
+    assert covered <= set(SYSTEMS)
 
 
 COMMANDS = [

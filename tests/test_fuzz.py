@@ -28,6 +28,7 @@ from flows import lockfile, overrides
 from tasks import score_lines
 from tasks.artefacts import load_arrays, read_json
 from tasks.params_file import override, read_yaml
+from tasks.report import compare, curves
 from tasks.settings import validate
 
 ROOT = Path(__file__).parents[1]
@@ -199,6 +200,24 @@ def read_faces(path: Path) -> None:
             raise ValueError(f"{path}: {error}") from None
 
 
+def draw_curves(path: Path) -> None:
+    """Read curves and lay them out as the report and a comparison do."""
+    found = curves.read_curves(path)
+    curves.panels(found)
+    lines = {name: (found["step"], values) for name, values in found.items() if name != "step"}
+    if lines:
+        compare.charts(lines, {})
+
+
+CURVES = st.one_of(
+    encoded(ROWS),
+    encoded(ROWS.map(lambda rows: f"step,8/gap\n{rows}")),
+    st.lists(st.tuples(FIELD, FIELD), min_size=1, max_size=4).map(
+        lambda rows: "\n".join(["step,gap", *map(",".join, rows)]).encode("utf-8", "surrogatepass")
+    ),
+    changed(b"step,8/gap,8/sd_data\n1,0.5,0.25\n2,nan,0.25\n3,0.7,0.2\n"),
+)
+
 NOTES = {"symbols": "atoms", "alphabet": ["C", "O", "c", "1"]}
 SELFIES = smiles.Options(symbols="selfies", longest=20, items=1)
 
@@ -206,6 +225,7 @@ SELFIES = smiles.Options(symbols="selfies", longest=20, items=1)
 READERS: dict[str, tuple[st.SearchStrategy[bytes], str, Reader, bool]] = {
     "positions": (encoded(ROWS), ".csv", positions.read, True),
     "table": (encoded(ROWS), ".csv", lambda p: score_lines.table(p, p.name, 2), True),
+    "curves": (CURVES, ".csv", draw_curves, True),
     "molecules": (
         encoded(SMILES),
         ".smi",
@@ -300,6 +320,11 @@ def test_many_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
         ("molecules", b"\0"),
         ("smiles", b"\0"),
         ("table", b"1e300 0"),
+        ("curves", b"step,gap\ninf,1"),
+        ("curves", b"step,gap\nnan,1"),
+        ("curves", b"step,gap\n0,1"),
+        ("curves", b"step,gap\n1,\xff"),
+        ("curves", b"step,gap\n1," + b"9" * 140_000),
         ("json", b"\xff"),
         ("json", b"[" * 100_000),
         ("yaml", b"a: 2001-99-99"),

@@ -42,17 +42,18 @@ def read_curves(path: Path) -> dict[str, list[float]]:
     """Return the columns of a curves.csv.
 
     Raises:
-        ValueError: it holds no steps, what is not a number, or lines of different lengths.
+        ValueError: it is no text of UTF-8 or no table; it holds what is not a number, lines of
+            different lengths, or no steps that are finite and from 1 on.
         OSError: it cannot be read.
     """
-    with path.open(newline="") as file:
-        names, *lines = list(csv.reader(file)) or [[]]
     try:
+        with path.open(newline="", encoding="utf-8") as file:
+            names, *lines = list(csv.reader(file)) or [[]]
         columns = [list(column) for column in zip(*(map(float, s) for s in lines), strict=True)]
         curves = dict(zip(names, columns, strict=True))
-    except ValueError:
+    except (ValueError, csv.Error):
         curves = {}
-    if "step" not in curves:
+    if not all(math.isfinite(step) and step >= 1 for step in curves.get("step", [0.0])):
         raise ValueError(f"{path} is no table of curves; run its training stage again")
     return curves
 

@@ -1,6 +1,6 @@
 """Writes results/index.html: every system's figures side by side, and a gallery; one file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ from tasks.experiment_settings import Experiment
 from tasks.measured import FILES
 from tasks.paths import Paths
 from tasks.report import figures, pictures
+from tasks.report.goals import met
 from tasks.report.page import HERE, environment
+from tasks.report.run import machine
+from tasks.report.systems import SYSTEMS
 from tasks.settings import Params
 
 THUMB = 176  # pixels of a thumbnail's side
@@ -32,13 +35,23 @@ def render(paths: Paths, params: Params) -> Path:
         "rows": [row for n, e in found.items() for row in rows(paths, n, e)],
         "gallery": [card for n, e in found.items() if (card := thumbnail(paths, n, e))],
         "absent": [absent(n, e) for n, e in by_system if n not in found],
-        "systems": sorted({s for e in params.experiments.values() for s in e.systems}),
-        "done": sorted({s for e in found.values() for s in e.systems}),
+        "systems": covered(params.experiments, found),
         "experiments": len(found),
     }
     target = paths.root / "results" / "index.html"
     write_text(target, environment().get_template("leaderboard.html").render(content))
     return target
+
+
+def covered(declared: Mapping[str, Experiment], found: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the tutorial's systems, each with its experiments: all of them, and those run."""
+    ran = set(found)
+    lines = []
+    for system, title in SYSTEMS.items():
+        names = [name for name, e in declared.items() if system in e.systems]
+        done = [name for name in names if name in ran]
+        lines.append({"system": system, "title": title, "experiments": names, "done": done})
+    return lines
 
 
 def read(paths: Paths, name: str, file: str) -> dict[str, Any]:
@@ -57,24 +70,23 @@ def rows(paths: Paths, name: str, experiment: Experiment) -> list[dict[str, Any]
     facts = {
         "experiment": name,
         "systems": experiment.systems,
-        "device": run.get("device"),
+        "titles": [SYSTEMS[s] for s in experiment.systems if s in SYSTEMS],
+        **command(name, run),
+        "device": run.get("device") or machine(run.get("stages") or [])["device"],
         "minutes": round((run.get("seconds") or 0) / 60, 1),
         "commit": str(run.get("commit", ""))[:10],
     }
     return [{**facts, **row, "met": met(row)} for row in chosen]
 
 
-def met(row: Mapping[str, Any]) -> bool | None:
-    """Tell whether a goal that is a number is met; None where it is words, or there is none.
+def command(name: str, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what runs an experiment, and the command of its results where it is another.
 
-    >>> met({"goal": 2.0, "value": 1.5, "better": "lower"}), met({"goal": "a picture"})
-    (True, None)
+    >>> command("digits", {"command": "ebm suite fast"})
+    {'command': 'ebm run digits', 'recorded': 'ebm suite fast'}
     """
-    goal = row.get("goal")
-    if not isinstance(goal, int | float) or isinstance(goal, bool):
-        return None
-    ahead = row["value"] <= goal if row["better"] == "lower" else row["value"] >= goal
-    return bool(ahead)
+    plain, recorded = f"ebm run {name}", run.get("command")
+    return {"command": plain, "recorded": recorded if recorded != plain else None}
 
 
 def thumbnail(paths: Paths, name: str, experiment: Experiment) -> dict[str, Any] | None:
@@ -86,7 +98,9 @@ def thumbnail(paths: Paths, name: str, experiment: Experiment) -> dict[str, Any]
     with Image.open(file) as image:
         small = ImageOps.fit(image.convert("RGB"), (THUMB, THUMB), centering=(0, 0))
     packed = pictures.packed(np.asarray(small), HEAVY)
-    return {**packed, "experiment": name, "about": experiment.about, "systems": experiment.systems}
+    ran = command(name, read(paths, name, "run.json"))
+    facts = {"experiment": name, "about": experiment.about, "systems": experiment.systems}
+    return {**packed, **facts, **ran}
 
 
 def finest(folder: Path) -> Path | None:

@@ -1,6 +1,6 @@
 """run.json: where an experiment's results come from, gathered from what its stages left."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tasks import lineage
@@ -13,7 +13,8 @@ from tasks.plain_yaml import parse
 from tasks.settings import Params
 
 LATER = ("sample", "evaluate", "classify", "apply")
-ORIGIN = ("command", "commit", "dirty", "device", "device_name", "seconds", "figures")
+MACHINE = ("device", "device_name")
+ORIGIN = ("command", "commit", "dirty", *MACHINE, "seconds", "figures")
 LINKS = ("mlflow_run", "mlflow_parent", "prefect_run")  # the flow adds them to a stage's record
 
 
@@ -66,10 +67,11 @@ def run_facts(
         "data": params.datasets[experiment.dataset].model_dump(mode="json"),
     }
     records = list(merged(name, params, paths, old))
-    trained: dict[str, Any] = next((r for r in reversed(records) if r["stage"] == "train"), {})
     found = checksums(paths, name)
     same = not flow and old.get("settings") == settings and not strangers(old, found)
     kept = {key: old[key] for key in ORIGIN if key in old} if same else {}
+    if not kept.get("device"):  # of a run.json that did not find it; the records may say it
+        kept = {key: value for key, value in kept.items() if key not in MACHINE}
     return {
         "experiment": name,
         "about": experiment.about,
@@ -77,8 +79,7 @@ def run_facts(
         "commit": lineage.commit(paths.root),
         "dirty": lineage.dirty(paths.root),
         "data": data_facts(experiment, paths),
-        "device": trained.get("device"),
-        "device_name": trained.get("device_name"),
+        **machine(records),
         "seconds": round(sum(r.get("seconds") or 0 for r in records), 2),
         "figures": found if flow or same else {},
         **kept,
@@ -108,6 +109,18 @@ def merged(
             record = {key: value for key, value in best.items() if key != "other_settings"}
             marks = {} if record.get("settings") == today else {"other_settings": True}
             yield {"label": stage.label, **record, **marks}
+
+
+def machine(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return `device` and `device_name`, of the last training stage whose record says them.
+
+    Where models came from DVC's cache, no training stage has a record; then another stage says
+    them. One whose settings name no device computes on the CPU in any case, so it tells nothing.
+    """
+    told = [r for r in records if r.get("device") and "device" in (r.get("settings") or {})]
+    trained = [r for r in told if r.get("stage") == "train"]
+    best: Mapping[str, Any] = next(reversed(trained or told), {})
+    return {key: best.get(key) for key in MACHINE}
 
 
 def settings_of(params: Params, stage: Stage) -> dict[str, Any]:

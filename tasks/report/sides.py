@@ -21,7 +21,7 @@ from tasks.mlflow_store import flatten
 from tasks.paths import Paths
 from tasks.plain_yaml import Refused, parse
 from tasks.report.curves import read_curves
-from tasks.report.run import quietly_read
+from tasks.report.run import machine, quietly_read
 
 RUN = re.compile(r"[0-9a-f]{7,32}")
 UNSAID = ("about", "goals", "systems")  # words of an experiment that set nothing
@@ -108,6 +108,7 @@ def of_project(
         notes.append("some of its figures have no complete run behind them")
     data = (run.get("data") or {}).get("sha256")
     facts = {**{key: run.get(key) for key in FACTS}, "data": data}
+    facts["device"] = facts["device"] or machine(run.get("stages") or [])["device"]
     goals = (run.get("settings") or declared).get("goals") or {}
     return Side(word, name, results, settings, curves, facts, goals, notes)
 
@@ -239,10 +240,26 @@ def find_curves(
 
 
 def fetching(name: str, part: str, there: Paths, paths: Paths) -> str:
-    """Say how the curves of a training stage come here."""
+    """Say how the curves of a training stage come here: from a remote only where there is one."""
+    remote = has_remote(paths.root)
     if there == paths:
-        return f"`dvc pull models/{name}/{part}` or `ebm run {name}`"
-    return "`dvc fetch --all-commits` brings them where a remote has them"
+        pull = f"`dvc pull models/{name}/{part}` or " if remote else ""
+        return f"{pull}`ebm run {name}` brings them"
+    if remote:
+        return "`dvc fetch --all-commits` brings them where a remote has them"
+    return f"`ebm run {name}` where that revision is checked out brings them"
+
+
+def has_remote(root: Path) -> bool:
+    """Tell whether DVC knows a remote, by the settings of the project or of this machine."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            return bool(repo.config.get("remote"))
+    except (OSError, DvcException):
+        return False
 
 
 def from_cache(name: str, parts: Iterable[str], lock: Path, root: Path) -> dict[str, Path]:

@@ -114,6 +114,43 @@ def test_before_and_after_are_told_apart_by_revision(full: Paths) -> None:
     assert page.count('alt="Samples, A"') == 3 and page.count('alt="Samples, B"') == 2
 
 
+def test_curves_that_are_not_here_are_fetched_only_where_there_is_a_remote(
+    full: Paths, monkeypatch: Any
+) -> None:
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(full.root)
+    commit(full)
+    (full.model(NAME, "joint") / "curves.csv").unlink()
+
+    def notes() -> list[str]:
+        told, _ = both(full, NAME, f"{NAME}@HEAD")
+        return [n for side in "ab" for n in told[side]["notes"] if "not here" in n]
+
+    assert notes() == [
+        f"the curves of joint are not here: `ebm run {NAME}` brings them",
+        f"the curves of joint are not here: `ebm run {NAME}` where that revision is checked out "
+        "brings them",
+    ]
+    Repo.init(str(full.root)).close()
+    assert not any("dvc" in note for note in notes())
+    with (full.root / ".dvc" / "config").open("a") as file:
+        file.write("['remote \"shelf\"']\n    url = ../shelf\n")
+    here, there = notes()
+    assert here.endswith(f"`dvc pull models/{NAME}/joint` or `ebm run {NAME}` brings them")
+    assert "`dvc fetch --all-commits` brings them where a remote has them" in there
+
+
+def test_a_device_that_run_json_lacks_is_no_other_device(full: Paths) -> None:
+    render(NAME, full, {"command": "ebm run"})
+    commit(full)
+    place = full.results(NAME) / "run.json"
+    write_json(place, {**read_json(place), "device": None})
+    told, _ = both(full, NAME, f"{NAME}@HEAD")
+    assert told["a"]["device"] == told["b"]["device"] == "cpu"
+    assert not any("kinds of device" in note for note in told["notes"])
+
+
 def test_curves_of_a_revision_come_from_the_cache(full: Paths, monkeypatch: Any) -> None:
     from dvc.repo import Repo
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from PIL import Image
 from tasks.artefacts import write_json
 from tasks.paths import Paths
 from tasks.report import leaderboard
+from tasks.report.systems import SYSTEMS
 from tasks.scores import beside, row
 from tasks.settings import read
 
 ROOT = Path(__file__).parents[2]
 NAME, OTHER = "multigrid-digits", "multigrid-cifar10"
+RUN = {"command": 'ebm run multigrid-digits --set "seed=2"'}
+RECORD = {"stage": "sample", "device": "gpu", "settings": {"device": "gpu"}}
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def page(tmp_path: Path) -> str:
         folder / "metrics.json",
         {"metrics": [*made, unasked], "compared": [beside("error", "noise", 2.0)]},
     )
-    write_json(folder / "run.json", {"device": "cpu", "seconds": 90, "commit": "abc"})
+    write_json(folder / "run.json", {**RUN, "device": "cpu", "seconds": 90, "commit": "abc"})
     (folder / "samples").mkdir()
     pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "samples" / "grid_8.png")
@@ -53,6 +57,42 @@ def test_figures_with_a_goal_stand_beside_it_and_lead_to_the_report(page: str) -
 
 def test_what_has_not_been_run_says_why(page: str) -> None:
     assert f"<code>ebm run {OTHER}</code> (S10): it needs a GPU." in page
+
+
+def test_systems_are_counted_of_all_and_those_without_an_experiment_are_listed(page: str) -> None:
+    assert list(SYSTEMS) == [f"S{number:02}" for number in range(1, 43)]
+    assert "1 of 42 systems have results, 1 experiments" in page
+    assert page.count(": no experiment yet.</li>") == 41
+    assert f"<li>S13 ({SYSTEMS['S13']}): no experiment yet.</li>" in page
+    assert "<li>S10 (" not in page
+    assert "<strong>1</strong> of 2 experiments run" in page
+
+
+def test_each_line_and_card_has_its_command_and_a_recorded_one_that_differs(page: str) -> None:
+    assert page.count(f">ebm run {NAME}</code>") == 3  # two figures and a picture
+    assert page.count('title="the results are of: ebm run multigrid-digits --set &#34;seed=2') == 3
+    assert leaderboard.command(NAME, {"command": f"ebm run {NAME}"})["recorded"] is None
+    assert leaderboard.command(NAME, {})["recorded"] is None
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ([RECORD], "gpu"),
+        ([RECORD, {**RECORD, "stage": "train", "device": "cpu"}, {"stage": "apply"}], "cpu"),
+        ([{**RECORD, "settings": {"threads": 1}}], None),  # evaluate's: the CPU in any case
+        ([{**RECORD, "device": None}], None),
+        ([], None),
+    ],
+)
+def test_a_device_that_is_not_known_is_taken_from_a_record_that_says_it(
+    tmp_path: Path, stages: list[dict[str, Any]], said: str | None
+) -> None:
+    paths, experiment = Paths(tmp_path), read(ROOT / "params.yaml").experiments[NAME]
+    write_json(paths.results(NAME) / "run.json", {"device": None, "stages": stages})
+    made = row("error", [1.0], floor=0, ceiling=1, better="lower", samples=3, about="what")
+    write_json(paths.results(NAME) / "metrics.json", {"metrics": [made]})
+    assert [line["device"] for line in leaderboard.rows(paths, NAME, experiment)] == [said]
 
 
 def test_page_is_one_file_without_anything_from_outside(page: str) -> None:

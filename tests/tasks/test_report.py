@@ -161,6 +161,38 @@ def test_run_json_has_its_keys(full):
     assert read_json(full.results(NAME) / "run.json")["command"] == f"ebm run {NAME} --force"
 
 
+def test_device_is_of_another_stage_where_the_model_came_from_the_cache(full):
+    full.record("train", NAME, "joint").unlink()
+    place = full.results(NAME) / "run.json"
+    render(NAME, full, {"command": f"ebm run {NAME}"})
+    run = read_json(place)
+    assert [r["label"] for r in run["stages"]] == ["prepare", "sample"]
+    assert (run["device"], run["device_name"]) == ("cpu", "a processor")
+    write_json(place, {**run, "device": None, "device_name": None, "commit": "abc"})
+    render(NAME, full)  # one that was written without is mended, all else of its origin kept
+    again = read_json(place)
+    assert (again["device"], again["device_name"], again["commit"]) == ("cpu", "a processor", "abc")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"step,gap\ninf,1\n",
+        b"step,gap\nnan,1\n",
+        b"step,gap\n0,1\n",
+        b"step,gap\n1,\xff\n",
+        b"step,gap\n1," + b"9" * 140_000,
+    ],
+)
+def test_curves_that_are_damaged_are_one_sentence_and_the_report_goes_on(full, content):
+    path = full.model(NAME, "joint") / "curves.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"curves\.csv is no table of curves; run") as raised:
+        curves.read_curves(path)
+    assert "\n" not in str(raised.value)
+    assert "curves.csv is no table of curves" in page_of(full)
+
+
 def test_settings_of_one_run_are_those_of_the_page(full):
     flow = {
         "overrides": {f"experiments.{NAME}.seed": 41},
