@@ -22,8 +22,8 @@ from typing import Any
 import torch
 
 from ebm.checkpoint import read
-from ebm.model import save
 from ebm.run import Run
+from ebm.stored import save
 from tasks.artefacts import load_arrays, new_folder, read_json, write_json
 from tasks.device import describe, pick_device
 from tasks.inputs import inputs

@@ -19,8 +19,8 @@ HOMES = {"log_z": "ais"}  # where a module is not named as what it holds
 
 
 def load(folder: Any, device: str = "cpu") -> Any:
-    """Load a trained model from its folder; see `ebm.model.load`."""
-    from ebm.model import load as load_model  # torch is imported when it is needed
+    """Load a trained model from its folder; see `ebm.stored.load`."""
+    from ebm.stored import load as load_model  # torch is imported when it is needed
 
     return load_model(folder, device)
 

@@ -113,7 +113,7 @@ def check_mark(source: Path, mark: str, title: str) -> None:
 
 def check_model(source: Path) -> None:
     """See that the model loads."""
-    from ebm.model import load
+    from ebm.stored import load
 
     try:
         load(source)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ebm.model import load
+from ebm.stored import load
 from tasks.applications import (
     classifier,
     conditional_chains,

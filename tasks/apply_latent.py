@@ -19,8 +19,8 @@ from ebm.apply.latent import (
     reconstruct,
 )
 from ebm.metrics.likelihood import likelihood
-from ebm.model import load
 from ebm.samplers.noise import seed_range
+from ebm.stored import load
 from tasks.applications.lines import draw_lines
 from tasks.apply_settings import LatentSettings
 from tasks.artefacts import load_arrays, new_folder

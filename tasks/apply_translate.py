@@ -13,8 +13,8 @@ from ebm.metrics.features import SIDE as AVERAGED
 from ebm.metrics.features import Pixels, extract
 from ebm.metrics.kid import kid
 from ebm.metrics.nearest import nearest_distances, nearest_rows
-from ebm.model import load
 from ebm.samplers.noise import seed_range
+from ebm.stored import load
 from tasks.apply_settings import TranslateSettings
 from tasks.artefacts import load_arrays, new_folder, read_json
 from tasks.device import pick_device

@@ -17,7 +17,7 @@ from ebm.metrics.fine_tune import (
     from_learned,
     from_scratch,
 )
-from ebm.model import load
+from ebm.stored import load
 from tasks.artefacts import new_folder
 from tasks.classify_settings import FineTuneSettings
 from tasks.error_picture import draw_errors

@@ -12,8 +12,8 @@ from ebm.datasets.smiles import texts
 from ebm.metrics.chemnet import activations, fcd
 from ebm.metrics.molecules import Counts, canonical, counts
 from ebm.metrics.properties import PROPERTIES, properties, wasserstein
-from ebm.model import load
 from ebm.samplers.noise import seed_range
+from ebm.stored import load
 from tasks.artefacts import load_arrays, new_folder, read_json
 from tasks.molecule_pictures import draw_properties
 from tasks.molecules_settings import EvaluateMoleculesInputs, MeasuresSettings

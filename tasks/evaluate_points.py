@@ -14,7 +14,8 @@ from ebm.learn.replay import Seen, replay
 from ebm.metrics.energy_distance import energy_distance
 from ebm.metrics.nearest_gaussian import covering, focusing
 from ebm.metrics.quadrature import Grid, Judged, grid, judge, kl, log_z, values
-from ebm.model import Model, load
+from ebm.model import Model
+from ebm.stored import load
 from tasks.artefacts import load_arrays, new_folder, read_json
 from tasks.learning_pictures import draw_both_kls, draw_replay
 from tasks.monitor import Monitor

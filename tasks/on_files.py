@@ -16,7 +16,8 @@ import torch
 from ebm.apply.translate import moved
 from ebm.datasets.folder import visible
 from ebm.datasets.picture import dimensions, read_mask, read_picture
-from ebm.model import BATCH, Model, load
+from ebm.model import BATCH, Model
+from ebm.stored import load
 from tasks.paths import Paths
 from tasks.pictures import masked, sheet
 from tasks.refusals import pick

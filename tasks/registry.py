@@ -43,7 +43,7 @@ def load(name: str, alias: str = ALIAS, root: str | Path = ".", device: str = "c
 
     Example: `load("multigrid-digits").sample(16, seed=0)`
     """
-    from ebm.model import load as load_model
+    from ebm.stored import load as load_model
 
     store = opened(Paths(Path(root)))
     found = versions(store, name)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebm.model import lineage, load
 from ebm.samplers.noise import seed_range
+from ebm.stored import lineage, load
 from tasks.artefacts import new_folder, save_arrays
 from tasks.device import pick_device
 from tasks.experiment_settings import SampleSettings

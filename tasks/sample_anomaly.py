@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ebm.apply.latent import components
 from ebm.latent import log_prior
-from ebm.model import load
 from ebm.samplers.noise import seed_range
+from ebm.stored import load
 from tasks.anomaly_settings import SampleAnomalyInputs
 from tasks.artefacts import load_arrays, new_folder, save_arrays
 from tasks.device import pick_device

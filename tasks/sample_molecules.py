@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ebm.datasets.smiles import texts
-from ebm.model import load
 from ebm.samplers.noise import seed_range
+from ebm.stored import load
 from tasks.artefacts import new_folder, read_json, save_arrays
 from tasks.device import pick_device
 from tasks.molecule_pictures import draw_molecules

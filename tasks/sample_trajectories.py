@@ -16,8 +16,8 @@ import torch
 from ebm.apply.spread import spread
 from ebm.learn.crowd import Crowd
 from ebm.learn.latent_belief import Forecast
-from ebm.model import load
 from ebm.samplers.noise import seed_range
+from ebm.stored import load
 from tasks.artefacts import load_arrays, new_folder, save_arrays
 from tasks.device import pick_device
 from tasks.monitor import Monitor

@@ -13,7 +13,7 @@ class Served:
     """f(x) behind MLflow's interface."""
 
     def __init__(self, folder: str) -> None:
-        from ebm.model import load
+        from ebm.stored import load
 
         self.model = load(Path(folder))
 

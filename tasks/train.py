@@ -9,8 +9,8 @@ from ebm.checkpoint import mend
 from ebm.fit import Fitted, Progress, fit
 from ebm.health import Diverged
 from ebm.learn import learner_class
-from ebm.model import load, save
 from ebm.processes import ALONE, Processes
+from ebm.stored import load, save
 from tasks.artefacts import load_arrays, new_folder, write_text
 from tasks.broken import leave, table
 from tasks.device import pick_device, started_outside

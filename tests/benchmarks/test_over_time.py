@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks import over_time
-from ebm.model import load
+from ebm.stored import load
 from tasks import __main__ as command
 from tasks.artefacts import read_json, save_arrays, write_json
 from tasks.paths import Paths

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ebm.learn.maximum_likelihood import MaximumLikelihood
-from ebm.model import load, save
 from ebm.networks import FrameCNNSettings
 from ebm.networks.frame_cnn import FrameCNN
 from ebm.networks.vgg import Trunk
 from ebm.samplers.langevin import grad
+from ebm.stored import load, save
 
 NETWORK: dict[str, Any] = {
     **{"kind": "frame_cnn", "size": 8, "channels": 1, "layers": ["conv1_1"], "unfitted": []},

@@ -10,7 +10,7 @@ from torch import Tensor
 from ebm.fit import fit
 from ebm.learn.introspective import Introspective, IntrospectiveSettings, Stopped
 from ebm.learner import FitSettings
-from ebm.model import load, save
+from ebm.stored import load, save
 
 SD = 2.5
 MODEL: dict[str, Any] = {

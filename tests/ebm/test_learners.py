@@ -15,9 +15,9 @@ from ebm.health import CAUSES, REMEDIES, advice
 from ebm.learn import LEARNERS, Trained, inpaints, learner_class, refusal
 from ebm.learner import FitSettings, Learner
 from ebm.metrics.fine_tune import untrained
-from ebm.model import load, save
 from ebm.run import copy
 from ebm.settings import Settings
+from ebm.stored import load, save
 
 
 @pytest.mark.parametrize("name", LEARNERS)

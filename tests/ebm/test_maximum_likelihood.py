@@ -13,9 +13,9 @@ from ebm.fit import fit
 from ebm.learn.maximum_likelihood import MaximumLikelihood
 from ebm.learn.maximum_likelihood_settings import MaximumLikelihoodSettings
 from ebm.learner import FitSettings
-from ebm.model import load, save
 from ebm.networks import MLPSettings
 from ebm.samplers.noise import seed_range
+from ebm.stored import load, save
 
 FRESH = {"noise": "gaussian", "scale": 1.0}
 STARTS: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ import torch
 
 from ebm.learn.multigrid import Multigrid
 from ebm.learn.multigrid_settings import Grid, MultigridSettings
-from ebm.model import load, save
+from ebm.stored import load, save
 
 GRID = {
     "width": 3,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ebm.model import load
+from ebm.stored import load
 from flows.adopt import adopt
 from tasks.__main__ import run
 from tasks.paths import Paths

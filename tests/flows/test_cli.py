@@ -257,7 +257,7 @@ def trained(folder: Path) -> Path:
     import torch
 
     from ebm.learn.multigrid import Multigrid
-    from ebm.model import save
+    from ebm.stored import save
 
     grid = {"width": 3, "steps": 2, "step_size": 1.0, "noise": 0.05, "start_noise": 0.1}
     rest = {"bounds": 1.0, "data_noise": 0.0, "rate": 0.01, "momentum": 0.5, "decay": 0.05}

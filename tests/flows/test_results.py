@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from flows import results
+from flows.expected import expected
 from tasks.measured import checksums
 from tasks.paths import Paths
 
@@ -151,7 +152,7 @@ def test_metrics_that_the_settings_ask_for_are_expected_by_their_names() -> None
         "one_nn": True,
     }
     experiment = {"dataset": "faces", "sample": {"count": 3000}, "evaluate": asked}
-    assert results.expected(experiment) == [
+    assert expected(experiment) == [
         "nearest_training",
         "fid_3000",
         *("precision_pixels8", "recall_pixels8", "one_nn_accuracy_pixels8"),
@@ -162,7 +163,7 @@ def test_metrics_that_the_settings_ask_for_are_expected_by_their_names() -> None
 def test_metrics_of_molecules_are_expected_by_their_names() -> None:
     asked = {"against": "validation", "molecules": {"chemnet": 600}}
     experiment = {"dataset": "zinc250k", "sample": {"count": 9}, "evaluate": asked}
-    names = results.expected(experiment)
+    names = expected(experiment)
     assert {"valid_validation", "fcd_600_validation", "nats_inferred_validation"} <= set(names)
     assert all(name.endswith("_validation") for name in names)
 
@@ -171,7 +172,7 @@ def test_masks_that_the_settings_give_are_expected_by_their_names() -> None:
     box = {"name": "mouth", "box": [0.5, 0.25, 0.25, 0.5]}
     asked = {"networks": ["pixels"]}
     experiment = {"dataset": "faces", "sample": {"count": 9}, "evaluate": asked}
-    names = results.expected({**experiment, "apply": {"inpaint": {"masks": ["half", box]}}})
+    names = expected({**experiment, "apply": {"inpaint": {"masks": ["half", box]}}})
     assert names[1:] == [
         f"inpaint_{figure}_{mask}"
         for mask in ("half", "mouth")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from ebm.learn.maximum_likelihood import MaximumLikelihood
-from ebm.model import save
+from ebm.stored import save
 from tasks import apply
 from tasks.artefacts import save_arrays
 from tasks.inputs import ApplyInputs

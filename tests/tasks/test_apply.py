@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ebm.learn.multigrid import Multigrid
-from ebm.model import save
+from ebm.stored import save
 from tasks import apply
 from tasks.applications import inpaint
 from tasks.artefacts import save_arrays

@@ -13,7 +13,8 @@ from PIL import Image
 from ebm.datasets.source import sha256
 from ebm.learn.maximum_likelihood import MaximumLikelihood
 from ebm.metrics.efficientnet import bare
-from ebm.model import Model, load, save
+from ebm.model import Model
+from ebm.stored import load, save
 from flows.results import applied
 from tasks import apply_translate
 from tasks.artefacts import save_arrays, write_json

@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from ebm.learn import learner_class
-from ebm.model import save
+from ebm.stored import save
 from flows.results import applied
 from tasks import apply
 from tasks.apply_settings import ApplySettings

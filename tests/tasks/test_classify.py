@@ -9,7 +9,7 @@ from ebm.learn.multigrid import Multigrid
 from ebm.metrics.efficientnet import bare
 from ebm.metrics.few_labels import draw_labels
 from ebm.metrics.fine_tune import FineTuned
-from ebm.model import save
+from ebm.stored import save
 from tasks import classify, reference
 from tasks.artefacts import save_arrays
 from tasks.evaluate_settings import Reference

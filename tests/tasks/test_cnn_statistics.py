@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ebm.learn.maximum_likelihood import MaximumLikelihood
-from ebm.model import save
+from ebm.stored import save
 from flows.results import applied
 from tasks import apply
 from tasks.artefacts import save_arrays

@@ -9,7 +9,8 @@ from PIL import Image
 
 from ebm.datasets.picture import read_picture
 from ebm.learn.multigrid import Multigrid
-from ebm.model import Model, load, save
+from ebm.model import Model
+from ebm.stored import load, save
 from tasks.on_files import ALONE, File, draw, inpaint, interpolate, reconstruct, score, translate
 from tasks.pictures import cut
 from tests.tasks.test_apply_translate import translator

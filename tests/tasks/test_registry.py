@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 def train(paths: Paths, seed: int) -> torch.Tensor:
     """Put a model where the trained one would be; return what it draws."""
     from ebm.learn import learner_class
-    from ebm.model import load as load_model
-    from ebm.model import save
+    from ebm.stored import load as load_model
+    from ebm.stored import save
 
     torch.manual_seed(seed)
     experiment = settings.read(paths.params).experiments[NAME]

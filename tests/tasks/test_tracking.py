@@ -318,7 +318,7 @@ def test_mlflow_itself_holds_the_runs_and_a_model_that_loads(
     address, other = (f"sqlite:///{tmp_path / name}.db" for name in ("mlflow", "other"))
     monkeypatch.setenv(ADDRESS, other)
     from ebm.learn import learner_class
-    from ebm.model import load, save
+    from ebm.stored import load, save
 
     params = settings.read(ROOT / "params.yaml")
     kind = learner_class("multigrid")

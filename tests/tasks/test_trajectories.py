@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ebm.metrics.displacement import independent
-from flows.results import expected
+from flows.expected import expected
 from tasks.__main__ import main
 from tasks.artefacts import load_arrays, read_json
 from tasks.forecast import about, forecast
