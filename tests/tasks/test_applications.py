@@ -106,7 +106,7 @@ def test_applications_run_in_their_order_with_all_rows_and_pictures(paths: Paths
 
 
 def test_metrics_are_those_that_a_list_of_experiments_expects(paths: Paths) -> None:
-    from flows.results import applied
+    from flows.expected import applied
 
     written, _ = run(paths, ALL)
     assert applied(ALL) == [row["metric"] for row in written["metrics"]]

@@ -15,7 +15,7 @@ from ebm.learn.maximum_likelihood import MaximumLikelihood
 from ebm.metrics.efficientnet import bare
 from ebm.model import Model
 from ebm.stored import load, save
-from flows.results import applied
+from flows.expected import applied
 from tasks import apply_translate
 from tasks.artefacts import save_arrays, write_json
 from tasks.inputs import ApplyInputs

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ebm.learn import learner_class
 from ebm.stored import save
-from flows.results import applied
+from flows.expected import applied
 from tasks import apply
 from tasks.apply_settings import ApplySettings
 from tasks.artefacts import save_arrays

@@ -10,7 +10,7 @@ import torch
 
 from ebm.learn.maximum_likelihood import MaximumLikelihood
 from ebm.stored import save
-from flows.results import applied
+from flows.expected import applied
 from tasks import apply
 from tasks.artefacts import save_arrays
 from tasks.inputs import ApplyInputs
