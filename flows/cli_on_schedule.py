@@ -83,15 +83,16 @@ def stop(
 def notify(
     address: Annotated[str, typer.Argument(help="Where to post; a chat's incoming webhook.")],
 ) -> None:
-    """Post a line when a scheduled run fails, from now on, while `ebm serve` runs.
+    """Post a line when a scheduled run fails, from now on, while `ebm serve` or a work pool runs.
 
     What is posted is {"text": "NAME Failed: why"}; it is an automation of Prefect, to be seen,
-    changed and removed on its page.
+    changed and removed on its page. PREFECT_API_URL names the server of a work pool; where it is
+    not set, the server is that of `ebm serve`.
 
     Example: [bold]ebm notify https://chat.example.org/hooks/mine[/bold]
     """
     from flows.notices import notify as post
     from tasks.paths import Paths
 
-    post(Paths(), address)
-    typer.echo("Scheduled runs that fail are told there from now on.")
+    server = post(Paths(), address)
+    typer.echo(f"Scheduled runs that fail are told there from now on, by Prefect at {server}.")

@@ -2,17 +2,22 @@
 
 A stage is a process of its own either way. Dask's own setting names a cluster that is there
 already: DASK_SCHEDULER_ADDRESS in the environment; where there is none, one of local processes is
-made for the run. All workers see the project's folder under the same name.
+made for the run. All workers see the project's folder under the same name. GPUs are then those of
+the cluster: a stage waits for a worker that offers as many under Dask's resource GPU, and what this
+machine has is not asked.
 """
 
 import importlib.util
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ebm.names import hint
 from flows.room import cores
 from flows.runner import ENGINES
 
+GPU = "GPU"  # Dask's resource: `dask worker ... --resources GPU=1`
+PATIENCE = 30  # seconds that a cluster has to answer
 FAR = 10**6  # cores and stages of a cluster, which gives out its work itself
 
 
@@ -37,6 +42,39 @@ def cluster() -> str | None:
     return dask.config.get("scheduler-address", None)
 
 
+def elsewhere(engine: str) -> bool:
+    """Tell whether stages run on a cluster that is there already, whatever this machine has."""
+    return engine == "dask" and cluster() is not None
+
+
+def gpus_of_a_worker() -> int:
+    """Return the most GPUs that a worker of the cluster offers.
+
+    Raises:
+        RuntimeError: the cluster does not answer.
+    """
+    from distributed import Client
+
+    try:
+        with Client(cluster(), timeout=PATIENCE, set_as_default=False) as client:
+            workers = client.scheduler_info()["workers"].values()
+    except (OSError, ValueError) as error:
+        raise RuntimeError(
+            f"the Dask cluster at {cluster()}, which DASK_SCHEDULER_ADDRESS names, does not "
+            f"answer ({error})"
+        ) from None
+    return max((int(worker["resources"].get(GPU, 0)) for worker in workers), default=0)
+
+
+def reserve(engine: str, gpus: int) -> AbstractContextManager[Any]:
+    """Have what is submitted meanwhile wait for a worker of the cluster with so many GPUs free."""
+    if not gpus or not elsewhere(engine):
+        return nullcontext()
+    from dask.base import annotate
+
+    return annotate(resources={GPU: gpus})
+
+
 def task_runner(engine: str, workers: int) -> Any:
     """Return Prefect's task runner of an engine, with so many workers."""
     if engine == "threads":
@@ -58,6 +96,6 @@ def space(engine: str, most: int | None) -> tuple[int, int]:
     Args:
         most: what the person asked for.
     """
-    if engine == "dask" and cluster():
+    if elsewhere(engine):
         return FAR, most or FAR
     return cores(), most or cores()

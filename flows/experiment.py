@@ -24,8 +24,9 @@ import yaml
 
 from flows import artifacts, engines, guard, lockfile, overrides
 from flows.environment import prepare_environment
-from flows.graph import all_stages, open_repo, stages_of, status, would_run
+from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_run
 from flows.hold import hold
+from flows.room import need_of
 from flows.runner import Hooks, Manner, Order, Outcome, Row, Work, carry, interrupted, silent
 from flows.server import server
 from flows.side_by_side import Run
@@ -119,13 +120,21 @@ def plan(
         lockfile.keep(paths)
     tried = [s for s in asked if s.address in reasons]
     refused: dict[str, str] = {}
+    there = gpus_there(params, tried, manner)
     if manner.go_on:
-        refused = guard.refusals(paths, params, every, tried, force)
+        refused = guard.refusals(paths, params, every, tried, force, there=there)
     else:
-        guard.check(paths, params, every, tried, force)
+        guard.check(paths, params, every, tried, force, there=there)
     here = {s.address for s in asked}
     needs = {n: [s.address for s in stages_of(every, [n]) if s.address in here] for n in names}
     return Work(list(names), asked, reasons, force, file, needs, refused, manner)
+
+
+def gpus_there(params: Params, tried: Sequence[Stage], manner: Manner) -> int | None:
+    """Return the GPUs of a cluster's worker; None where this machine's count, or none is needed."""
+    if engines.elsewhere(manner.engine) and any(need_of(params, s).gpus for s in tried):
+        return engines.gpus_of_a_worker()
+    return None
 
 
 def carry_out(
@@ -192,7 +201,8 @@ def flow_of(run: Run, params: Params) -> Any:
         return kind(name=row.state, message=row.reason or row.address, data=row)
 
     def submit(order: Order, **after: Any) -> Any:
-        with TagsContext(current_tags=artifacts.stage_tags(params, order.stage)):
+        marks = TagsContext(current_tags=artifacts.stage_tags(params, order.stage))
+        with marks, run.reserve(order):
             return stage.submit(order, **after)
 
     @flow(name="experiments", flow_run_name=run.title, task_runner=runner)

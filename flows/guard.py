@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from flows.graph import Stage
+from flows.room import need_of
 from tasks.artefacts import read_json
 from tasks.inputs import inputs
 from tasks.paths import Paths
@@ -23,7 +24,13 @@ PATIENCE = 5.0  # seconds that a trainer is given to end after its flow was kill
 
 
 def check(
-    paths: Paths, params: Params, every: Mapping[str, Stage], work: Sequence[Stage], force: bool
+    paths: Paths,
+    params: Params,
+    every: Mapping[str, Stage],
+    work: Sequence[Stage],
+    force: bool,
+    *,
+    there: int | None = None,
 ) -> None:
     """Refuse work that cannot end well.
 
@@ -32,6 +39,7 @@ def check(
         every: all stages by address.
         work: the stages that will be tried.
         force: checkpoints will be dropped, so they need not be good.
+        there: the most GPUs of a worker, where a cluster runs the stages; None is this machine.
 
     Raises:
         ValueError: and why, in one sentence.
@@ -41,11 +49,17 @@ def check(
         return
     disk(paths)
     for stage in work:
-        check_stage(paths, params, every, stage, work, force)
+        check_stage(paths, params, every, stage, work, force, there=there)
 
 
 def refusals(
-    paths: Paths, params: Params, every: Mapping[str, Stage], work: Sequence[Stage], force: bool
+    paths: Paths,
+    params: Params,
+    every: Mapping[str, Stage],
+    work: Sequence[Stage],
+    force: bool,
+    *,
+    there: int | None = None,
 ) -> dict[str, str]:
     """Return why each stage that cannot end well is refused, by address; as `check` otherwise.
 
@@ -57,7 +71,7 @@ def refusals(
     found: dict[str, str] = {}
     for stage in work:
         try:
-            check_stage(paths, params, every, stage, work, force)
+            check_stage(paths, params, every, stage, work, force, there=there)
         except (ValueError, Busy) as error:
             found[stage.address] = str(error)
     return found
@@ -70,6 +84,8 @@ def check_stage(
     stage: Stage,
     work: Sequence[Stage],
     force: bool,
+    *,
+    there: int | None = None,
 ) -> None:
     """Refuse a stage that cannot end well.
 
@@ -82,7 +98,7 @@ def check_stage(
     if stage.verb == "prepare":
         splits(paths, params, stage)
     dependencies(paths, stage, work, every)
-    device(params, stage)
+    device(params, stage, there)
     idle(paths, stage)
     if not force:
         checkpoint(paths, params, stage)
@@ -154,8 +170,16 @@ def shares(dep: str, out: str) -> bool:
     return read.is_relative_to(made) or made.is_relative_to(read)
 
 
-def device(params: Params, stage: Stage) -> None:
-    """Refuse a stage for a GPU where there is none."""
+def device(params: Params, stage: Stage, there: int | None = None) -> None:
+    """Refuse a stage for a GPU where there is none, or too few on each worker of a cluster."""
+    if there is not None:
+        wanted = need_of(params, stage).gpus
+        if wanted > there:
+            raise ValueError(
+                f"{stage.address} needs a worker of the cluster that offers GPU={wanted}, and the "
+                f"most is GPU={there}; `dask worker ... --resources GPU={wanted}` starts one"
+            )
+        return
     experiment = params.experiments.get(stage.name)
     if stage.verb in ("train", "sample") and experiment and experiment.device == "gpu":
         from tasks.device import pick_device

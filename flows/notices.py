@@ -1,5 +1,11 @@
-"""`ebm notify`: a Prefect automation that posts to an address when a scheduled run fails."""
+"""`ebm notify`: a Prefect automation that posts to an address when a scheduled run fails.
 
+The server is the one that PREFECT_API_URL names, as for a work pool; else that of `ebm serve`. Who
+knows the address of a chat's webhook can post to it, so Prefect keeps it as a secret: encrypted in
+its database, and shown by no page.
+"""
+
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -13,23 +19,39 @@ NAME = "ebm-failed"
 EVENTS = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}
 
 
-def notify(paths: Paths, address: str) -> None:
-    """Post to an address, from now on, what failed and why.
+def notify(paths: Paths, address: str) -> str:
+    """Have what failed, and why, posted to an address from now on; return the server that does it.
 
     What is posted is JSON, {"text": "..."}, which most chats take as it is.
 
     Raises:
         ValueError: it is no address of the web.
-        RuntimeError: no schedule is served here.
+        RuntimeError: no schedule is served here, and no server is named.
     """
     if not address.startswith(("https://", "http://")):
         raise ValueError(f"{address} is no address; write https://chat.example.org/hooks/mine")
-    if holder(paths.work / "serve.lock") is None:
-        raise RuntimeError("no schedule is served here; start ebm serve first, in another terminal")
-    _, port = served(paths)
+    server = server_of(paths)
     prepare_environment(paths.root)
-    with variables({"PREFECT_API_URL": f"http://{HOST}:{port}/api"}):
+    with variables({"PREFECT_API_URL": server}):
         post_failures(address)
+    return server
+
+
+def server_of(paths: Paths) -> str:
+    """Return the address of the server that knows of scheduled runs.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    if named := os.environ.get("PREFECT_API_URL"):
+        return named
+    if holder(paths.work / "serve.lock") is None:
+        raise RuntimeError(
+            "no schedule is served here; start ebm serve first, in another terminal, or name the "
+            "server of a work pool in PREFECT_API_URL"
+        )
+    _, port = served(paths)
+    return f"http://{HOST}:{port}/api"
 
 
 def post_failures(address: str) -> None:
@@ -39,9 +61,11 @@ def post_failures(address: str) -> None:
     from prefect.events.actions import SendNotification
     from prefect.events.schemas.automations import EventTrigger, Posture
 
-    block: Any = CustomWebhookNotificationBlock(
+    kind: Any = CustomWebhookNotificationBlock  # mypy does not know that a dict becomes secrets
+    block = kind(
         name=NAME,
-        url=address,
+        url="{{address}}",
+        secrets={"address": address},
         headers={},
         cookies={},
         json_data={"text": "{{subject}}: {{body}}"},
@@ -49,7 +73,7 @@ def post_failures(address: str) -> None:
     )
     send = SendNotification(
         block_document_id=block.save(NAME, overwrite=True),
-        subject="{{ flow_run.name }} {{ flow_run.state.name }}",
+        subject="{{ flow_run.parameters.name }} {{ flow_run.state.name }}",
         body="{{ flow_run.state.message }}",
     )
     trigger = EventTrigger(

@@ -5,6 +5,7 @@ would not. What fits is decided here by cores and GPUs, a cluster's by the clust
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -28,7 +29,8 @@ class Run:
         self.needs = {s.address: need_of(params, s) for s in work.stages}
         cores, most = engines.space(work.manner.engine, work.manner.workers)
         wanted = any(self.needs[address].gpus for address in work.reasons)
-        self.room = Room(cores, gpus() if wanted else [], most)
+        here = wanted and not engines.elsewhere(work.manner.engine)
+        self.room = Room(cores, gpus() if here else [], most)
         self.workers = min(most, max(1, len(work.reasons)))
         self.rows: dict[str, Row] = {}
         self.futures: dict[str, Any] = {}
@@ -125,6 +127,12 @@ class Run:
             work.params.resolve() if work.params else None,
             self.room.gpus_of(address) if address in self.room.taken else None,
         )
+
+    def reserve(self, order: Order) -> AbstractContextManager[Any]:
+        """Have a stage that is submitted meanwhile wait for the GPUs of a cluster's worker."""
+        tried = order.reasons is not None and order.refused is None
+        wanted = self.needs[order.address].gpus if tried else 0
+        return engines.reserve(self.work.manner.engine, wanted)
 
     @property
     def whole(self) -> bool:

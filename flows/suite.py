@@ -72,7 +72,7 @@ def run_suite(
         Busy: another process is at work in the project.
     """
     engines.check(asked.engine)
-    choice = choose(paths, settings.read(paths.params), asked.words, lambda: bool(gpus()))
+    choice = choose(paths, settings.read(paths.params), asked.words, lambda: gpu_for(asked.engine))
     for name, why in choice.left_out.items():
         complain(f"{name} is left out: {why}")
     values = overrides.parse(asked.changes, choice.names, every=True)
@@ -85,6 +85,11 @@ def run_suite(
             complain(f"{fate.name} {fate.state}: {fate.why}")
     say(f"Look first at {(paths.root / 'results' / 'index.html').resolve()}")
     return not any(fate.state in BAD for fate in found)
+
+
+def gpu_for(engine: str) -> bool:
+    """Tell whether there may be a GPU where stages run; those of a cluster are looked at later."""
+    return engines.elsewhere(engine) or bool(gpus())
 
 
 def fates(done: Finished, choice: Choice) -> list[Fate]:

@@ -106,6 +106,18 @@ def repro(folder: Path, *targets: str) -> None:
     subprocess.run([sys.executable, "-m", "dvc", "repro", "-q", *targets], cwd=folder, check=True)
 
 
+def only_trained(name: str) -> None:
+    """Have nothing to do for an experiment but what is trained, in the current folder's project."""
+    graph = yaml.safe_load(Path("dvc.yaml").read_text())
+    for stage, rows in graph["stages"].items():
+        if not stage.startswith(("fetch", "prepare", "reference", "train")):
+            rows["foreach"] = {key: row for key, row in rows["foreach"].items() if key != name}
+    Path("dvc.yaml").write_text(yaml.safe_dump(graph))
+    page = Path("results") / name / "report.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.touch()
+
+
 def outputs(folder: Path) -> dict[str, dict[str, str]]:
     """Return the checksum of each output by stage, as dvc.lock has it."""
     stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]

@@ -5,9 +5,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import yaml
@@ -19,7 +21,7 @@ from flows.serving import Schedule, duration, held, schedule
 from flows.status import ask
 from tasks.paths import Paths
 from tasks.scratch import Busy
-from tests.flows.conftest import JOINT
+from tests.flows.conftest import JOINT, only_trained
 
 ROOT = Path(__file__).parents[2]
 NIGHTLY = Schedule([JOINT], "0 3 * * *", None, "UTC")
@@ -74,35 +76,60 @@ def ebm(*words: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def ended(port: int, state: str) -> Any:
+    """Return the runs of a schedule that Prefect knows to have ended so, if `ebm status` does."""
+    runs = json.loads(ebm("status", "--json"))["runs"]
+    if not any(run["state"] == state and run["by"] == "schedule" for run in runs):
+        return None
+    return ask(port, "flow_runs/filter", {"flow_runs": {"state": {"name": {"any_": [state]}}}})
+
+
+@pytest.mark.slow
+def test_a_time_in_crons_way_is_when_runs_are_scheduled_and_one_begins(trained: Path) -> None:
+    only_trained(JOINT)
+    port, begun = free_port(), time.time()
+    words = ["serve", JOINT, "--cron", "* * * * *", "--timezone", "Europe/Paris"]
+    words += ["--port-prefect", str(port)]
+    process = subprocess.Popen([sys.executable, "-m", "flows", *words])
+
+    def upcoming() -> Any:
+        """Return what `ebm status` says of the schedule, once it knows when a run is due."""
+        found = json.loads(ebm("status", "--json"))["schedule"]
+        return found if found and found["next"] and found["next"][JOINT] else None
+
+    try:
+        plan = wait_for(upcoming, "time of the next run")
+        assert plan["when"] == "at '* * * * *', Europe/Paris"
+        assert plan["next"][JOINT] > begun and plan["next"][JOINT] % 60 == 0
+        scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+        runs = ask(port, "flow_runs/filter", {**scheduled, "sort": "EXPECTED_START_TIME_ASC"})
+        due = [datetime.fromisoformat(run["expected_start_time"]).timestamp() for run in runs]
+        assert len(due) > 1 and set(np.diff(due)) == {60}
+        assert all(run["parameters"] == {"name": JOINT} for run in runs)
+        (done, *_) = wait_for(lambda: ended(port, "UpToDate"), "run that found nothing to do")
+        assert "nothing changed" in done["state"]["message"]
+        assert datetime.fromisoformat(done["expected_start_time"]).timestamp() % 60 == 0
+        assert "schedule of" in ebm("stop")
+        assert process.wait(60) == 0
+    finally:
+        process.terminate()
+        process.wait()
+
+
 @pytest.mark.slow
 def test_a_schedule_makes_runs_that_are_skipped_or_carried_out_and_ends_whole(
     trained: Path,
 ) -> None:
-    graph = yaml.safe_load(Path("dvc.yaml").read_text())
-    for stage, rows in graph["stages"].items():  # what is trained is all there is to do
-        if not stage.startswith(("fetch", "prepare", "reference", "train")):
-            rows["foreach"] = {key: row for key, row in rows["foreach"].items() if key != JOINT}
-    Path("dvc.yaml").write_text(yaml.safe_dump(graph))
-    page = Path("results") / JOINT / "report.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.touch()
+    only_trained(JOINT)
     port = free_port()
     words = ["serve", JOINT, "--every", "5s", "--port-prefect", str(port)]
     process = subprocess.Popen([sys.executable, "-m", "flows", *words])
-
-    def ended(state: str) -> Any:
-        """Return the runs of the schedule that Prefect knows to have ended so."""
-        runs = json.loads(ebm("status", "--json"))["runs"]
-        if not any(run["state"] == state and run["by"] == "schedule" for run in runs):
-            return None
-        return ask(port, "flow_runs/filter", {"flow_runs": {"state": {"name": {"any_": [state]}}}})
-
     try:
         with hold(Paths(), ["another"]):
-            (skipped, *_) = wait_for(lambda: ended("Skipped"), "run that was skipped")
+            (skipped, *_) = wait_for(lambda: ended(port, "Skipped"), "run that was skipped")
             assert "(another, since" in skipped["state"]["message"]
             assert skipped["state"]["type"] == "COMPLETED"
-        (done, *_) = wait_for(lambda: ended("UpToDate"), "run that found nothing to do")
+        (done, *_) = wait_for(lambda: ended(port, "UpToDate"), "run that found nothing to do")
         assert "nothing changed" in done["state"]["message"]
         assert f"{JOINT}: next at" in ebm("status") or f"{JOINT}: due" in ebm("status")
         family = [p for p in psutil.Process(process.pid).children(recursive=True)]

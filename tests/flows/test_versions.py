@@ -1,5 +1,6 @@
 """docs/versions.md is followed from its first command to its last, in a tiny project."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from functools import reduce
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.flows.conftest import JOINT, ROOT, TRAIN, copy_code, tiny
+from tests.flows.conftest import GRID, JOINT, ROOT, TRAIN, copy_code, outputs, tiny
 from tests.flows.reader import Reader, blocks
 
 pytestmark = pytest.mark.slow
@@ -67,6 +68,30 @@ def test_the_page_on_versions_does_what_it_says(reader: Reader) -> None:
     for block in blocks(PAGE, "python"):
         script = f"python - <<'END'\n{block}\nprint(tuple(images.shape))\nEND"
         assert "(16, 3, 64, 64)" in reader.follow(script)
+
+
+@pytest.mark.timeout(1500)
+def test_an_experiment_of_dvc_reruns_what_stands_on_its_setting_and_is_taken_back(
+    trained: Path, tmp_path: Path
+) -> None:
+    reader, text = Reader(tmp_path), (ROOT / PAGE).read_text()
+    reader.follow("git add -A && git commit -qm start")
+    model = Path("models") / GRID / "grid-8" / "model.pt"
+    before, bytes_before = outputs(trained), model.read_bytes()
+    (tried,) = re.findall(r"`(dvc exp run -S [^`]+ )train@NAME-PART`", text)
+    changed = tried.replace("NAME", GRID).replace("PART", "grid-4")
+    said = reader.follow(f"{changed} train@{GRID}-grid-8")
+    ran = re.findall(r"Running stage '(.+)'", said)
+    assert ran == [f"train@{GRID}-grid-4", f"train@{GRID}-grid-8"], said
+    after = outputs(trained)
+    assert {name for name in before if after[name] != before[name]} == set(ran)
+    assert {"params.yaml", "dvc.lock"} <= set(reader.follow("git diff --name-only").split())
+    back = r"`(git checkout params\.yaml dvc\.lock)`, then `(dvc checkout )train@NAME-PART( [^`]+)`"
+    ((git, dvc, more),) = re.findall(back, text)
+    reader.follow(f"{git} && {dvc}train@{GRID}-grid-8{more}")
+    assert outputs(trained) == before and model.read_bytes() == bytes_before
+    assert reader.follow("git status --porcelain") == ""
+    assert "up to date" in reader.follow(f"dvc status train@{GRID}-grid-8")
 
 
 @pytest.fixture
