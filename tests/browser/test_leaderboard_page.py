@@ -50,7 +50,7 @@ def visitor(
 
 def test_every_experiment_is_shown_or_said_why_not(visitor: Visitor, params: Params) -> None:
     page = visitor.page
-    shown = set(page.locator(".board tbody td:nth-child(2)").all_inner_texts())
+    shown = set(page.locator(".board tbody td:nth-child(2) a").all_inner_texts())
     drawn = set(page.locator(".gallery strong").all_inner_texts())
     absent = page.locator("#absent li").all_inner_texts()
     for name in params.experiments:
@@ -69,7 +69,7 @@ def test_a_click_on_a_column_sorts_by_it(visitor: Visitor) -> None:
         head = page.locator(f"thead th[aria-sort={direction}]")
         assert head.inner_text().startswith("value") and head.count() == 1
     page.locator("thead button", has_text="experiment").click()
-    names = page.locator(".board tbody td:nth-child(2)").all_inner_texts()
+    names = page.locator(".board tbody td:nth-child(2) a").all_inner_texts()
     assert names == sorted(names)
 
 
