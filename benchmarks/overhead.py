@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.reliability import NAMES, template
+from benchmarks.reliability import NAME, template
 from benchmarks.sandbox import ROOT, Sandbox
 from flows.environment import prepare_environment
 from tasks.artefacts import write_json
@@ -67,7 +67,7 @@ def whole(box: Sandbox) -> float:
 def lengthen(box: Sandbox, updates: int) -> None:
     """Give the training so many iterations."""
     params = yaml.safe_load((box.root / "params.yaml").read_text())
-    fit = params["experiments"][NAMES[0]]["train"]["learn"]["fit"]
+    fit = params["experiments"][NAME]["train"]["learn"]["fit"]
     fit.update(updates=updates, check_every=50, checkpoint_every=500)
     box.write("params.yaml", params)
 
@@ -112,7 +112,7 @@ def record(target: Path, way: str, found: dict[str, Any]) -> None:
     ways = {"whole": before.get("whole"), "ends": before.get("ends"), way: found}
     content = {
         "command": "python -m benchmarks.overhead",
-        "experiment": NAMES[0],
+        "experiment": NAME,
         "goal": GOAL,
         **{name: each for name, each in ways.items() if each},
     }

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ebm import checkpoint, model
+from ebm import checkpoint, stored
 from ebm.datasets import anime_faces, cifar10, positions, smiles
 from ebm.datasets.idx import read_idx
 from ebm.datasets.picture import read_mask, read_whole
@@ -278,7 +278,7 @@ READERS: dict[str, tuple[st.SearchStrategy[bytes], str, Reader, bool]] = {
             st.fixed_dictionaries({"format": st.just(1), "learner": TREE, "stages": TREE}),
         ).map(lambda each: json.dumps(each).encode()),
         ".json",
-        model.read_about,
+        stored.read_about,
         True,
     ),
 }

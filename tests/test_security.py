@@ -20,7 +20,7 @@ import torch
 import yaml
 from PIL import Image
 
-from ebm import checkpoint, model
+from ebm import checkpoint, stored
 from ebm.datasets import anime_faces, cifar10, folder, source
 from ebm.datasets.source import Source, sha256
 from ebm.metrics.efficientnet import EfficientNet
@@ -86,7 +86,7 @@ def as_checkpoint(path: Path) -> Path:
 def read_model(path: Path) -> object:
     (path.parent / "model.json").write_text('{"format": 1, "learner": "multigrid", "stages": [{}]}')
     as_checkpoint(path).rename(path.parent / "model.pt")
-    return model.load(path.parent)
+    return stored.load(path.parent)
 
 
 READERS: dict[str, Callable[[Path], object]] = {
