@@ -1,12 +1,10 @@
 """What a person must see of Prefect's page after a run."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from flows import status
 from flows.dashboard import Page
 from tests.browser.conftest import NAME, RUN, Visitor
 
@@ -25,10 +24,7 @@ STAGES = ("fetch@digits", "prepare@digits", f"train@{NAME}-joint", f"evaluate@{N
 
 def ask(served: dict[str, Page], what: str) -> list[dict[str, Any]]:
     """Ask Prefect's server for all of something."""
-    address = f"{served['Prefect'].address}api/{what}/filter"
-    asked = urllib.request.Request(address, b"{}", {"Content-Type": "application/json"})
-    with urllib.request.urlopen(asked, timeout=30) as answer:
-        return json.load(answer)
+    return status.ask(served["Prefect"].port, f"{what}/filter", {})
 
 
 @pytest.fixture
