@@ -47,7 +47,10 @@ def read_idx(path: Path) -> np.ndarray:
             f"{path} has {len(content)} bytes; an idx file of shape {tuple(shape)} has "
             f"{start + math.prod(shape)}, so it is truncated or altered"
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    except ValueError:  # of no bytes, and axes that are too many or too long beside one of 0
+        raise ValueError(f"{path} is of shape {tuple(shape)}, which no array can have") from None
 
 
 def files(part: str, images: str, labels: str) -> dict[str, str]:

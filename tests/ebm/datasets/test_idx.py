@@ -65,6 +65,14 @@ def test_any_bytes_are_read_or_refused_by_name(tmp_path: Path, content: bytes) -
         assert packed(array) == content
 
 
+@pytest.mark.parametrize("axes", [[0, *[2**31] * 10], [0] * 80])
+def test_shape_that_no_array_can_have_is_refused_by_name(tmp_path: Path, axes: list[int]) -> None:
+    lengths = b"".join(axis.to_bytes(4, "big") for axis in axes)
+    (tmp_path / "given").write_bytes(bytes([0, 0, 8, len(axes)]) + lengths)
+    with pytest.raises(ValueError, match="given is of shape .*, which no array can have"):
+        read_idx(tmp_path / "given")
+
+
 @pytest.mark.parametrize(
     ("module", "train"),
     [(mnist, "train"), (fashion, "train"), (fashion, "train-first20000")],
