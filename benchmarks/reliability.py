@@ -88,6 +88,7 @@ def record(found: dict[str, Any], seconds: float) -> None:
     """Write what was found beside what other faults have."""
     path = ROOT / "results" / "reliability.json"
     before = json.loads(path.read_text())["faults"] if path.exists() else {}
+    before = {name: {"experiment": NAME, **each} for name, each in before.items()}
     about = {
         "commit": commit(ROOT),
         **describe("cpu"),
