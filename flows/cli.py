@@ -217,21 +217,29 @@ def leaderboard() -> None:
 def dashboard(
     port_mlflow: Annotated[int, typer.Option(min=1, max=65535, help="MLflow's port.")] = 5000,
     port_prefect: Annotated[int, typer.Option(min=1, max=65535, help="Prefect's port.")] = 4200,
+    host: Annotated[
+        str, typer.Option(help="An address or name of this machine; with a token if not its own.")
+    ] = "127.0.0.1",
 ) -> None:
     """Show MLflow's page and Prefect's on this machine, until Ctrl-C.
 
-    While `ebm serve` runs, Prefect's page is the one that it shows.
+    While `ebm serve` runs, Prefect's page is the one that it shows, on this machine alone. With
+    --host others can open the pages with a token: a new one, or that of EBM_DASHBOARD_TOKEN.
 
     Example: [bold]ebm dashboard --port-mlflow 5010[/bold]
     """
     from flows.dashboard import pages, serve
+    from flows.gate import token_for, warning
     from flows.serving import page
     from tasks.paths import Paths
 
     shown = page(Paths())
     if shown:
         typer.echo(f"Prefect: {shown} (by ebm serve)")
-    asked = pages(Path.cwd(), port_mlflow, None if shown else port_prefect)
+    token = token_for(host)
+    asked = pages(Path.cwd(), port_mlflow, None if shown else port_prefect, host, token)
+    for line in warning(host, token) if token else []:
+        typer.echo(line)
     serve(asked, Paths().work / "pages", typer.echo)
 
 

@@ -1,6 +1,7 @@
-"""MLflow's page and Prefect's, on the loopback address, until Ctrl-C."""
+"""MLflow's page and Prefect's, on the loopback address unless told otherwise, until Ctrl-C."""
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -14,9 +15,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from flows.gate import HOST, TOKEN
 from tasks.mlflow_store import VIEW
 
-HOST = "127.0.0.1"
 PATIENCE = 180.0  # seconds until a page must answer
 GRACE = 10.0  # seconds a page has to end by itself
 
@@ -27,59 +28,74 @@ class Page(NamedTuple):
     """One server: what it is called, how it is started, where it is looked at."""
 
     title: str
+    host: str
     port: int
     command: list[str]
     environment: dict[str, str]
     address: str
 
 
-def pages(root: Path, mlflow: int, prefect: int | None) -> list[Page]:
+def pages(
+    root: Path, mlflow: int, prefect: int | None, host: str = HOST, token: str = ""
+) -> list[Page]:
     """Return the pages of a project: MLflow's, and Prefect's unless it is shown already.
 
     Args:
         root: the project's folder.
         mlflow: the port of MLflow's page.
         prefect: the port of Prefect's, None where `ebm serve` shows it.
+        host: the address or name of this machine where they listen.
+        token: what they ask for, nothing if empty.
 
     Raises:
         ValueError: a port is in use, or both are the same.
     """
     if mlflow == prefect:
         raise ValueError(f"both pages are given port {mlflow}; give them different ones")
-    check_port(mlflow, "--port-mlflow")
-    if prefect is None:
-        return [mlflow_page(root.resolve(), mlflow)]
-    check_port(prefect, "--port-prefect")
-    return [mlflow_page(root.resolve(), mlflow), prefect_page(root.resolve(), prefect)]
+    check_port(mlflow, "--port-mlflow", host)
+    shown = [mlflow_page(root.resolve(), mlflow, host, token)]
+    if prefect is not None:
+        check_port(prefect, "--port-prefect", host)
+        shown.append(prefect_page(root.resolve(), prefect, host, token))
+    return shown
 
 
-def check_port(port: int, option: str) -> None:
-    """See that a port of the loopback address is free.
+def check_port(port: int, option: str, host: str = HOST) -> None:
+    """See that a port is free at an address of this machine.
 
     Raises:
-        ValueError: it is in use.
+        ValueError: it is in use, or the address is not this machine's.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            trial.bind((HOST, port))
+            trial.bind((host, port))
+        except socket.gaierror as error:
+            raise ValueError(f"--host {host}: no such name is known ({error.strerror})") from None
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ValueError(f"--host {host}: it is no address of this machine") from None
             raise ValueError(
                 f"port {port} is in use or not allowed ({error.strerror}); "
                 f"choose another with {option}"
             ) from None
 
 
-def mlflow_page(root: Path, port: int) -> Page:
+def mlflow_page(root: Path, port: int, host: str = HOST, token: str = "") -> Page:
     """Return MLflow's page over <root>/mlflow.db."""
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}"]
     command += ["--default-artifact-root", (root / "mlruns").as_uri(), "--workers", "1"]
     environment = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else 7 more processes, 400 MB
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    return Page("MLflow", port, command, environment, f"http://{HOST}:{port}/#/{runs(root)}")
+    if token:
+        command += ["--app-name", "ebm-token", "--allowed-hosts", f"{host}:{port}"]
+        command += ["--cors-allowed-origins", f"http://{host}:{port}"]
+        environment[TOKEN] = token
+    address = f"http://{host}:{port}/#/{runs(root)}"
+    return Page("MLflow", host, port, command, environment, address)
 
 
 def runs(root: Path) -> str:
@@ -95,24 +111,27 @@ def runs(root: Path) -> str:
     return f"experiments/{found[0]}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
-def prefect_page(root: Path, port: int) -> Page:
+def prefect_page(root: Path, port: int, host: str = HOST, token: str = "") -> Page:
     """Return Prefect's page over <root>/.prefect."""
-    command = [sys.executable, "-m", "prefect", "server", "start"]
-    command += ["--host", HOST, "--port", str(port)]
-    address = f"http://{HOST}:{port}/api"
+    behind = ["uvicorn", "--factory", "flows.gate:prefect"]
+    command = [sys.executable, "-m", *(behind if token else ["prefect", "server", "start"])]
+    command += ["--host", host, "--port", str(port)]
+    address = f"http://{host}:{port}/api"
     environment = {
         "PREFECT_HOME": str(root / ".prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_API_URL": address,
-        **no_other_pages(port),
+        **no_other_pages(port, host),
         "PREFECT_UI_API_URL": address,  # else the page asks port 4200
         "PREFECT_SERVER_UI_V2_ENABLED": "false",  # its newer page asks a host of advertisers
     }
-    return Page("Prefect", port, command, environment, f"http://{HOST}:{port}/")
+    if token:
+        environment[TOKEN] = token
+    return Page("Prefect", host, port, command, environment, f"http://{host}:{port}/")
 
 
-def no_other_pages(port: int) -> dict[str, str]:
+def no_other_pages(port: int, host: str = HOST) -> dict[str, str]:
     """Return the settings by which Prefect's server heeds no page but its own.
 
     By its default any page that is open in a browser on this machine may ask it, and start runs.
@@ -120,7 +139,7 @@ def no_other_pages(port: int) -> dict[str, str]:
     read first, since a browser sends a plain POST of another page before it asks whether it may.
     """
     return {
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{host}:{port},http://localhost:{port}",
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
     }
 
@@ -192,7 +211,7 @@ def wait_until_open(
         look(running, logs)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
             trial.settimeout(1)
-            if trial.connect_ex((HOST, page.port)) == 0:
+            if trial.connect_ex((page.host, page.port)) == 0:
                 return
         time.sleep(0.3)
     raise RuntimeError(f"{page.title} did not answer within {PATIENCE:.0f} s; see {logs}")

@@ -9,8 +9,8 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from flows.dashboard import HOST
 from flows.environment import prepare_environment, variables
+from flows.gate import HOST
 from flows.hold import holder
 from flows.serving import served
 from tasks.paths import Paths

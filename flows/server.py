@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.dashboard import no_other_pages
+from flows.gate import HOST
 from tasks.paths import Paths
 from tasks.scratch import die_with_parent
 
-HOST = "127.0.0.1"
 PATIENCE = 120.0  # seconds to start; a first start makes the database
 END = 5.0  # seconds to stop
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flows import dashboard
-from flows.dashboard import HOST, Page, check_port, end, interrupt, look, start, wait_until_open
+from flows.dashboard import Page, check_port, end, interrupt, look, start, wait_until_open
+from flows.gate import HOST
 from flows.hold import at_work, holder
 from tasks.artefacts import read_json, write_json
 from tasks.paths import Paths
@@ -159,7 +160,7 @@ def schedule_page(asked: Schedule, port: int) -> Page:
         "DO_NOT_TRACK": "1",
     }
     command = [sys.executable, "-m", "flows.serving", json.dumps(asked)]
-    return Page(TITLE, port, command, environment, "")
+    return Page(TITLE, HOST, port, command, environment, "")
 
 
 def finish(paths: Paths, running: dict[str, Any], say: Callable[[str], None]) -> None:

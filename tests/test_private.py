@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from flows import dashboard, server
+from flows import dashboard, gate
 from flows.cli import app
 from tasks import settings
 from tasks.__main__ import main
@@ -33,7 +34,7 @@ SECRETS = {
 
 
 def test_servers_listen_to_this_machine_alone() -> None:
-    assert (dashboard.HOST, server.HOST) == ("127.0.0.1", "127.0.0.1")
+    assert gate.HOST == "127.0.0.1"
     for page in (dashboard.mlflow_page(ROOT, 1), dashboard.prefect_page(ROOT, 2)):
         assert page.command.count("--host") == 1
         assert page.command[page.command.index("--host") + 1] == "127.0.0.1"
@@ -42,11 +43,24 @@ def test_servers_listen_to_this_machine_alone() -> None:
         )
 
 
-def test_no_command_lets_them_listen_elsewhere() -> None:
+def test_one_command_lets_them_listen_elsewhere_with_a_warning_and_a_token(
+    monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
     group = typer.main.get_command(app)
+    able = []
     for command in group.commands.values():  # type: ignore[attr-defined]
         options = {name for each in command.params for name in each.opts}
-        assert not options & {"--host", "--bind", "--listen"}, command.name
+        able += [command.name] if options & {"--host", "--bind", "--listen"} else []
+    assert able == ["dashboard"]
+    shown: list[dashboard.Page] = []
+    monkeypatch.setattr(dashboard, "serve", lambda pages, *rest: shown.extend(pages))
+    monkeypatch.setattr(dashboard, "check_port", lambda *rest: None)
+    monkeypatch.chdir(project)
+    said = CliRunner().invoke(app, ["dashboard", "--host", "192.0.2.7"])
+    assert said.exit_code == 0, said.output
+    token = said.output.split("token: ")[1].split()[0]
+    assert said.output.startswith("Warning: whoever reaches 192.0.2.7")
+    assert [page.environment[gate.TOKEN] for page in shown] == [token, token]
 
 
 def test_no_line_binds_to_another_address() -> None:
@@ -56,7 +70,8 @@ def test_no_line_binds_to_another_address() -> None:
             if isinstance(node, ast.Constant):
                 assert node.value not in EVERYWHERE, place
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "bind":
-                assert ast.unparse(node.args[0]).startswith(("(HOST,", "('127.0.0.1',")), place
+                known = ("(HOST,", "('127.0.0.1',", "(host,")  # the last: as --host says
+                assert ast.unparse(node.args[0]).startswith(known), place
 
 
 class Recorder:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -154,10 +155,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def served(small: Path) -> Iterator[dict[str, dashboard.Page]]:
-    """The dashboards' pages of that project, by title."""
-    pages = dashboard.pages(small, free_port(), free_port())
+@contextmanager
+def serving(small: Path, *where: str) -> Iterator[dict[str, dashboard.Page]]:
+    """Have the dashboards' pages of a project, by title; at another address and with a token."""
+    pages = dashboard.pages(small, free_port(), free_port(), *where)
     logs = small / ".work" / "logs"
     running = {}
     try:
@@ -168,6 +169,13 @@ def served(small: Path) -> Iterator[dict[str, dashboard.Page]]:
         yield {page.title: page for page in pages}
     finally:
         dashboard.end(running.values())
+
+
+@pytest.fixture(scope="session")
+def served(small: Path) -> Iterator[dict[str, dashboard.Page]]:
+    """The pages as they are served to this machine."""
+    with serving(small) as pages:
+        yield pages
 
 
 @pytest.fixture

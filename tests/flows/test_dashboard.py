@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.dashboard import HOST, Page, mlflow_page, pages, serve
+from flows.dashboard import Page, mlflow_page, pages, serve
+from flows.gate import HOST
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def stand_in(title: str, port: int, folder: Path) -> Page:
         f"open({str(folder / title)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
         f"s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); time.sleep(60)\n"
     )
-    return Page(title, port, [sys.executable, "-c", code], {}, f"http://127.0.0.1:{port}/")
+    return Page(title, HOST, port, [sys.executable, "-c", code], {}, f"http://127.0.0.1:{port}/")
 
 
 def gone(pid: int) -> bool:
@@ -124,7 +125,7 @@ def test_ctrl_c_ends_every_process_that_was_started_and_no_other(tmp_path: Path)
 
 def test_a_page_that_ends_by_itself_ends_the_other_and_says_where_to_look(tmp_path: Path) -> None:
     first, second = ports()
-    broken = Page("B", second, [sys.executable, "-c", "raise SystemExit(3)"], {}, "")
+    broken = Page("B", HOST, second, [sys.executable, "-c", "raise SystemExit(3)"], {}, "")
     with pytest.raises(RuntimeError, match=r"B ended by itself \(status 3\); see .*b\.log"):
         serve([stand_in("A", first, tmp_path), broken], tmp_path, lambda text: None)
     if (tmp_path / "A").exists():
