@@ -17,6 +17,7 @@ QUIET = {
     "MKL_NUM_THREADS": "1",
 }
 os.environ.update(QUIET)  # before torch starts its threads
+DATA = os.environ.get("EBM_DATA")  # for tests that ask for it; all others do without
 for switch in ("EBM_DATA", "EBM_DEBUG", "EBM_FLOW", "EBM_FORCE", "EBM_PARAMS"):
     os.environ.pop(switch, None)
 

@@ -58,10 +58,10 @@ class Reader:
     @contextmanager
     def leave(self, command: str, until: str, seconds: float = 120.0) -> Iterator[str]:
         """Have a command that stays run, from when it says something; yield what it has said."""
-        log = self.home / "said"
+        log = self.home / f"said-{len(list(self.home.glob('said-*')))}"
         with log.open("w") as file:
             process = subprocess.Popen(
-                ["bash", "-c", f"exec {command}"],
+                ["bash", "-c", f"exec env {command}"],
                 cwd=self.project,
                 env=self.env,
                 stdout=file,

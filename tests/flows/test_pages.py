@@ -18,6 +18,7 @@ from tests.conftest import cut_down
 from tests.flows.conftest import ROOT
 from tests.flows.reader import Reader, blocks, commands
 
+OUTLINE = "docs/add-a-system.md"  # its Python is what a learner has, left open
 DIGITS = ["multigrid-digits", "multigrid-digits-joint"]
 FOLDER = "multigrid-folder"
 NAMES = [*DIGITS, FOLDER, "contrast-2d-rings-nce", "contrast-2d-moons-nce"]
@@ -34,43 +35,47 @@ FOLLOWED = [
     "docs/dashboards.md",
     "docs/schedule.md",
     "docs/speed.md",
+    OUTLINE,
 ]
 STAYING = {
     "ebm serve": "ebm status says",
     "ebm dashboard": "Ctrl-C ends",
+    "EBM_DASHBOARD_TOKEN": "Ctrl-C ends",
     "prefect worker": r"Worker .* started",
+    "dask scheduler": r"Scheduler at:",
+    "dask worker": r"Registered to:",
+    "CUDA_VISIBLE_DEVICES=0 dask worker": r"Registered to:",
+}
+TOGETHER = ("prefect", "dask", "CUDA_VISIBLE_DEVICES")  # these stay while the next one runs
+STAND_INS = {  # what a page leaves to its reader, and what this one puts there
+    "HEAD": "127.0.0.1",
+    "suite gpu": "suite multigrid-digits-joint",  # no GPU, but Dask's way to the workers
+    "NAME": "multigrid-digits-joint",
+    "PART": "joint",
+    "STAGE": "joint",
 }
 BESIDE = {"ebm notify": "ebm serve multigrid-digits --every 6h"}  # what a command speaks to
-DATA = "needs a data set that EBM_DATA names"
+LEARNS = "is run in test_pages_that_learn.py, on the data that EBM_DATA names"
 OTHERS = "needs a second machine"
+HOSTS = "needs a second machine; tests/tasks/test_distributed.py has two hosts on one"
 HOURS = "takes an hour or more; its parts have tests"
-LEARNS = "learns for longer than a test may; tests/tasks run its kind, cut down"
-WRITER = "is for who writes a system, and names none"
 ELSEWHERE = {  # how a command begins that is not run here, and why
     "make": "the project's own checks, of which this is one",
     ". .venv/bin/activate": "the environment of this test is another",
     "ebm interpolate latent-mnist": LEARNS,
-    "ebm translate": DATA,
-    "ebm forecast": DATA,
+    "ebm translate": LEARNS,
+    "ebm forecast": LEARNS,
     "ebm run latent-mnist": LEARNS,
     "ebm run anomaly-mnist-4": LEARNS,
     "ebm run abp-faces": LEARNS,
     "ebm run molecules": LEARNS,
-    "ebm run trajectory": DATA,
+    "ebm run trajectory": LEARNS,
     "ebm score latent-mnist": LEARNS,
-    "ebm score molecules-zinc": DATA,
-    "ebm show NAME": WRITER,
-    "ebm run NAME": WRITER,
-    "python -m tasks.revisions": WRITER,
+    "ebm score molecules-zinc": LEARNS,
     "timeout 570 python -m tasks train": "needs a GPU",
     "split": "needs a checkpoint of a GPU",
     "cat checkpoint.pt": "needs a checkpoint of a GPU",
-    "python -m tasks train NAME PART": OTHERS,
-    "ebm adopt NAME": OTHERS,
-    "torchrun": OTHERS,
-    "dask": OTHERS,
-    "CUDA_VISIBLE_DEVICES=0 dask worker": OTHERS,
-    "DASK_SCHEDULER_ADDRESS": OTHERS,
+    "torchrun": HOSTS,
     "ssh": OTHERS,
     "python -m benchmarks": HOURS,
     "pip install --no-deps --target": HOURS,
@@ -112,6 +117,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     for name in ("requirements.lock", "prefect.yaml"):
         shutil.copy(ROOT / name, made.project)
     (made.project / "docs").mkdir()
+    (made.project / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "revisions.json", made.project / "tests")
     fill(made)
     yield made
 
@@ -164,6 +171,23 @@ def look(page: str, reader: Reader) -> None:
         assert "Nothing is scheduled" in reader.follow("ebm status")
 
 
+def filled_in(command: str) -> str:
+    """Return a command with something in the place of what the page leaves to its reader."""
+    for left, given in STAND_INS.items():
+        command = command.replace(left, given)
+    return command
+
+
+def bring_home(reader: Reader) -> None:
+    """Have the folder that a page says has come home from another machine."""
+    name = STAND_INS["NAME"]
+    shutil.copytree(
+        reader.project / "models" / name,
+        reader.project / "path" / "to" / "models" / name,
+        dirs_exist_ok=True,
+    )
+
+
 def tidy(reader: Reader) -> None:
     """Remove what the page before left beside the project's own folders."""
     for path in [reader.project / "pictures", *reader.project.glob("multigrid-digits-*")]:
@@ -178,9 +202,11 @@ def test_a_page_is_followed_from_its_first_command_to_its_last(page: str, reader
     if page == "README.md":  # its pictures are those of docs/own-pictures.md
         shutil.copytree(reader.home / "Holiday", reader.project / "pictures")
     with ExitStack() as stack:
-        for command in commands(page):
+        for command in map(filled_in, commands(page)):
             if reason(command):
                 continue
+            if command.startswith("ebm adopt"):
+                bring_home(reader)
             if command.startswith("prefect") and "PREFECT_API_URL" not in reader.env:
                 stack.enter_context(reachable(reader))
             if command.split(" http")[0] in BESIDE:
@@ -190,9 +216,9 @@ def test_a_page_is_followed_from_its_first_command_to_its_last(page: str, reader
             if stays is None:
                 reader.follow(command)
                 continue
-            if not command.startswith("prefect"):
+            if not command.startswith(TOGETHER):
                 stack.close()  # the one before it
             stack.enter_context(reader.leave(command, stays))
-    for block in blocks(page, "python"):
+    for block in [] if page == OUTLINE else blocks(page, "python"):
         reader.follow(f"python - <<'END'\n{block}\nEND")
     look(page, reader)
