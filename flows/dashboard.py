@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from flows.gate import HOST, TOKEN
+from flows.gate import HOST, TOKEN, homes
 from tasks.mlflow_store import VIEW
 
 PATIENCE = 180.0  # seconds until a page must answer
@@ -91,7 +91,8 @@ def mlflow_page(root: Path, port: int, host: str = HOST, token: str = "") -> Pag
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     if token:
-        command += ["--app-name", "ebm-token", "--allowed-hosts", f"{host}:{port}"]
+        known = ",".join(sorted(homes(host, port)))
+        command += ["--app-name", "ebm-token", "--allowed-hosts", known]
         command += ["--cors-allowed-origins", f"http://{host}:{port}"]
         environment[TOKEN] = token
     address = f"http://{host}:{port}/#/{runs(root)}"
@@ -113,35 +114,19 @@ def runs(root: Path) -> str:
 
 def prefect_page(root: Path, port: int, host: str = HOST, token: str = "") -> Page:
     """Return Prefect's page over <root>/.prefect."""
-    behind = ["uvicorn", "--factory", "flows.gate:prefect"]
-    command = [sys.executable, "-m", *(behind if token else ["prefect", "server", "start"])]
-    command += ["--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "flows.server", str(port), host]
     address = f"http://{host}:{port}/api"
     environment = {
+        "PREFECT__SERVER_FINAL": "1",
         "PREFECT_HOME": str(root / ".prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_API_URL": address,
-        **no_other_pages(port, host),
         "PREFECT_UI_API_URL": address,  # else the page asks port 4200
         "PREFECT_SERVER_UI_V2_ENABLED": "false",  # its newer page asks a host of advertisers
     }
-    if token:
-        environment[TOKEN] = token
+    environment[TOKEN] = token
     return Page("Prefect", host, port, command, environment, f"http://{host}:{port}/")
-
-
-def no_other_pages(port: int, host: str = HOST) -> dict[str, str]:
-    """Return the settings by which Prefect's server heeds no page but its own.
-
-    By its default any page that is open in a browser on this machine may ask it, and start runs.
-    What it answers no other page may read; and what changes anything needs a token, which must be
-    read first, since a browser sends a plain POST of another page before it asks whether it may.
-    """
-    return {
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{host}:{port},http://localhost:{port}",
-        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
-    }
 
 
 def serve(shown: Sequence[Page], logs: Path, say: Callable[[str], None] = print) -> None:

@@ -1,14 +1,20 @@
-"""A token before MLflow's page and Prefect's, where others than this machine can reach them."""
+"""What stands before MLflow's page and Prefect's server: who may ask, by which name, with a token.
+
+A browser lets any page that is open ask a server of its own machine. Prefect's hinders that for
+answers, but neither for sockets nor for a name of a stranger's that leads here.
+"""
 
 import base64
 import hmac
 import ipaddress
 import os
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+import socket
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any
 
 HOST = "127.0.0.1"
+OWN = (HOST, "localhost")  # what no other machine can reach
 TOKEN = "EBM_DASHBOARD_TOKEN"  # of the environment: no list of processes shows it
 SHORTEST = 20  # characters: too many to be guessed
 
@@ -19,44 +25,71 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Gate:
-    """An ASGI application that lets in who brings the token, with any user's name.
+    """An ASGI application that lets in who asks by its own address, from no other page.
 
-    It is asked for as a password by HTTP's Basic scheme (RFC 7617), which browsers, MLflow's
-    client and Prefect's speak; it stands before every address, files and sockets among them.
+    A token is asked for as a password by HTTP's Basic scheme (RFC 7617), with any user's name:
+    browsers, MLflow's client and Prefect's speak it. It stands before every path, and sockets.
 
     Args:
         app: what it stands before.
-        token: at least 20 characters.
+        homes: the addresses that it may be asked by, as HOST:PORT; any if empty.
+        token: at least 20 characters; none is asked for if empty.
 
     Raises:
         ValueError: the token is too short.
     """
 
-    def __init__(self, app: App, token: str) -> None:
-        self.app, self.token = app, checked(token).encode()
+    def __init__(self, app: App, homes: Collection[str] = (), token: str = "") -> None:
+        self.app, self.homes = app, frozenset(homes)
+        self.token = checked(token).encode() if token else b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with 401."""
-        if scope["type"] == "lifespan" or hmac.compare_digest(password(scope), self.token):
+        """Pass a request on, or say why not."""
+        wrong = None if scope["type"] == "lifespan" else self.refusal(scope)
+        if wrong is None:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            asks = [(b"www-authenticate", b'Basic realm="ebm dashboard"')]
-            await send({"type": "http.response.start", "status": 401, "headers": asks})
-            await send({"type": "http.response.body", "body": b"The token is missing or wrong."})
+            status, text = wrong
+            asks = [(b"www-authenticate", b'Basic realm="ebm dashboard"')] if status == 401 else []
+            await send({"type": "http.response.start", "status": status, "headers": asks})
+            await send({"type": "http.response.body", "body": text})
+
+    def refusal(self, scope: Scope) -> tuple[int, bytes] | None:
+        """Return the status and the reason of an answer to who may not ask."""
+        told = dict(scope["headers"])
+        if self.homes:
+            if told.get(b"host", b"").decode("latin-1").lower() not in self.homes:
+                return 403, b"This server is not asked by that name."
+            origin = told.get(b"origin")
+            if origin is not None and not self.is_home(origin.decode("latin-1")):
+                return 403, b"No other page may ask this server."
+        if self.token and not hmac.compare_digest(password(told), self.token):
+            return 401, b"The token is missing or wrong."
+        return None
+
+    def is_home(self, origin: str) -> bool:
+        """Tell whether a page is the server's own."""
+        scheme, _, place = origin.lower().partition("://")
+        return scheme == "http" and place in self.homes
 
 
-def password(scope: Scope) -> bytes:
-    """Return the password that a request brings, empty if there is none."""
-    for name, value in scope["headers"]:
-        scheme, _, coded = value.partition(b" ")
-        if name == b"authorization" and scheme.lower() == b"basic":
-            try:
-                return base64.b64decode(coded, validate=True).partition(b":")[2]
-            except ValueError:
-                return b""
-    return b""
+def homes(host: str, port: int) -> set[str]:
+    """Return the addresses by which a server is asked, as browsers write them."""
+    names = {host.lower(), *([HOST, "localhost"] if host in OWN else [])}
+    return {f"{name}:{port}" for name in names} | (names if port == 80 else set())
+
+
+def password(told: Mapping[bytes, bytes]) -> bytes:
+    """Return the password that a request's headers bring, empty if there is none."""
+    scheme, _, coded = told.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(coded, validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 def checked(token: str) -> str:
@@ -81,18 +114,24 @@ def token_for(host: str) -> str:
     Raises:
         ValueError: the address is every address of the machine, or the token is too short.
     """
-    if host in (HOST, "localhost"):
+    if host in OWN:
         return ""
-    try:
-        everywhere = ipaddress.ip_address(host).is_unspecified
-    except ValueError:  # a name
-        everywhere = False
-    if everywhere or ":" in host:
+    if not leads_to_one(host):
         raise ValueError(
             f"--host {host}: name one IPv4 address or name of this machine, by which others reach "
             "it; the pages' own links need it"
         )
     return checked(os.environ.get(TOKEN) or secrets.token_urlsafe(24))
+
+
+def leads_to_one(host: str) -> bool:
+    """Tell whether a host is one address, as far as can be known, and not all of a machine's."""
+    if not host or ":" in host:
+        return False
+    try:
+        return not ipaddress.ip_address(socket.gethostbyname(host)).is_unspecified
+    except OSError:  # no name that is known: it cannot be bound either
+        return True
 
 
 def warning(host: str, token: str) -> list[str]:
@@ -108,11 +147,11 @@ def mlflow() -> Gate:
     """Return MLflow's page behind the token; the entry point `mlflow.app` names this."""
     from mlflow.server.fastapi_app import app
 
-    return Gate(app, os.environ.get(TOKEN, ""))
+    return Gate(app, token=checked(os.environ.get(TOKEN, "")))
 
 
-def prefect() -> Gate:
-    """Return Prefect's page and server behind the token."""
+def prefect(host: str, port: int) -> Gate:
+    """Return Prefect's server, with its page, as it is asked at an address."""
     from prefect.server.api.server import create_app
 
-    return Gate(create_app(), os.environ.get(TOKEN, ""))
+    return Gate(create_app(), homes(host, port), os.environ.get(TOKEN, ""))

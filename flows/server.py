@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.dashboard import no_other_pages
-from flows.gate import HOST
+from flows.gate import HOST, TOKEN, prefect
 from tasks.paths import Paths
 from tasks.scratch import die_with_parent
 
@@ -57,7 +56,7 @@ def start(port: int, log: Path) -> subprocess.Popen[bytes]:
         "PREFECT_UI_ENABLED": "0",
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
-        **no_other_pages(port),
+        TOKEN: "",  # that of the dashboards is not for runs
     }
     with log.open("wb") as file:
         return subprocess.Popen(
@@ -90,20 +89,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def main(port: int) -> None:
+def main(port: int, host: str = HOST) -> None:
     """Serve until the parent ends."""
     die_with_parent()
     import uvicorn
 
     uvicorn.run(
-        "prefect.server.api.server:create_app",
-        factory=True,
-        host=HOST,
-        port=port,
-        log_level="error",
-        timeout_graceful_shutdown=2,
+        prefect(host, port), host=host, port=port, log_level="error", timeout_graceful_shutdown=2
     )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

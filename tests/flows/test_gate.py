@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import re
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,8 +23,10 @@ async def inner(scope: gate.Scope, receive: gate.Receive, send: gate.Send) -> No
     await send({"type": "passed on"})
 
 
-def ask(authorization: bytes | None, kind: str = "http", app: Any = None) -> list[gate.Scope]:
-    """Return what is answered to a request."""
+def ask(
+    authorization: bytes | None, kind: str = "http", app: Any = None, **more: str
+) -> list[gate.Scope]:
+    """Return what is answered to a request, with more headers or others."""
     answers: list[gate.Scope] = []
 
     async def send(message: gate.Scope) -> None:
@@ -31,10 +35,11 @@ def ask(authorization: bytes | None, kind: str = "http", app: Any = None) -> lis
     async def receive() -> gate.Scope:
         return {}
 
-    headers = [(b"host", b"here")]
-    headers += [] if authorization is None else [(b"authorization", authorization)]
-    scope = {"type": kind, "headers": headers}
-    asyncio.run((app or gate.Gate(inner, KEY))(scope, receive, send))
+    headers = {b"host": b"here", **{k.encode(): v.encode() for k, v in more.items()}}
+    if authorization is not None:
+        headers[b"authorization"] = authorization
+    scope = {"type": kind, "headers": list(headers.items())}
+    asyncio.run((app or gate.Gate(inner, token=KEY))(scope, receive, send))
     return answers
 
 
@@ -70,7 +75,7 @@ def test_no_header_breaks_the_gate(header: bytes) -> None:
 
 def test_a_server_may_start_and_end() -> None:
     async def pass_on() -> None:
-        await gate.Gate(inner, KEY)({"type": "lifespan"}, None, said)  # type: ignore[arg-type]
+        await gate.Gate(inner, token=KEY)({"type": "lifespan"}, None, said)  # type: ignore[arg-type]
 
     async def said(message: gate.Scope) -> None:
         heard.append(message)
@@ -80,16 +85,57 @@ def test_a_server_may_start_and_end() -> None:
     assert heard == [{"type": "passed on"}]
 
 
-@pytest.mark.parametrize("token", ["", "short", "x" * 19, "é" * 30])
+OWN = gate.Gate(inner, gate.homes("127.0.0.1", 4200))
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize("home", ["127.0.0.1:4200", "localhost:4200", "LOCALHOST:4200"])
+def test_programs_and_its_own_page_may_ask(kind: str, home: str) -> None:
+    assert ask(None, kind, OWN, host=home) == [{"type": "passed on"}]
+    assert ask(None, kind, OWN, host=home, origin=f"http://{home}") == [{"type": "passed on"}]
+
+
+OTHERS = ["https://evil.example", "null", "http://127.0.0.1:4201", "http://127.0.0.1", ""]
+OTHERS += ["https://127.0.0.1:4200", "http://127.0.0.1:4200.evil.example", "file://"]
+
+
+@pytest.mark.parametrize("origin", OTHERS)
+def test_no_other_page_may(origin: str) -> None:
+    start, _ = ask(None, "http", OWN, host="127.0.0.1:4200", origin=origin)
+    assert start["status"] == 403
+    [closed] = ask(None, "websocket", OWN, host="127.0.0.1:4200", origin=origin)
+    assert closed["type"] == "websocket.close"
+
+
+@pytest.mark.parametrize("name", ["evil.example:4200", "127.0.0.1:4201", "127.0.0.1", "", "é:4200"])
+def test_a_strangers_name_that_leads_here_is_refused(name: str) -> None:
+    start, _ = ask(None, "http", OWN, host=name)
+    assert start["status"] == 403
+
+
+def test_a_browser_leaves_out_port_80_and_writes_names_small() -> None:
+    assert gate.homes("MyBox", 80) == {"mybox:80", "mybox"}
+    assert gate.homes("MyBox", 5000) == {"mybox:5000"}
+
+
+@pytest.mark.parametrize("token", ["short", "x" * 19, "é" * 30])
 def test_a_token_that_can_be_guessed_is_refused(
     token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ValueError, match="at least 20"):
-        gate.Gate(inner, token)
+        gate.Gate(inner, token=token)
     monkeypatch.setenv(gate.TOKEN, token)
-    if token:
-        with pytest.raises(ValueError, match=f"{gate.TOKEN} has {len(token)} characters"):
-            gate.token_for("192.0.2.7")
+    with pytest.raises(ValueError, match=f"{gate.TOKEN} has {len(token)} characters"):
+        gate.token_for("192.0.2.7")
+
+
+def test_mlflows_page_behind_the_token_does_not_start_without_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow.server.fastapi_app", SimpleNamespace(app=inner))
+    monkeypatch.delenv(gate.TOKEN, raising=False)
+    with pytest.raises(ValueError, match="at least 20"):
+        gate.mlflow()
 
 
 def test_this_machine_alone_needs_none_and_others_get_a_new_one(
@@ -104,7 +150,7 @@ def test_this_machine_alone_needs_none_and_others_get_a_new_one(
     assert gate.token_for("192.0.2.7") == KEY
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "::1", "fe80::1"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "0", "0x0", "0.0", "", "::", "::1"])
 def test_all_addresses_at_once_are_refused(host: str) -> None:
     with pytest.raises(ValueError, match=f"--host {host}: name one IPv4 address"):
         gate.token_for(host)
@@ -112,10 +158,10 @@ def test_all_addresses_at_once_are_refused(host: str) -> None:
 
 def test_the_token_is_in_the_environment_of_the_servers_and_in_no_list_of_processes() -> None:
     for page in (mlflow_page(ROOT, 1, "192.0.2.7", KEY), prefect_page(ROOT, 2, "192.0.2.7", KEY)):
-        assert page.command[page.command.index("--host") + 1] == "192.0.2.7"
+        assert page.command.count("192.0.2.7") == 1
         assert page.environment[gate.TOKEN] == KEY
         assert KEY not in " ".join(page.command) + page.address
-        assert "ebm-token" in page.command or "flows.gate:prefect" in page.command
+        assert "ebm-token" in page.command or "flows.server" in page.command
     assert any(KEY in line for line in gate.warning("192.0.2.7", KEY))
     assert re.match("Warning: .*192.0.2.7", gate.warning("192.0.2.7", KEY)[0])
 

@@ -3,12 +3,15 @@
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import psutil
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from flows import server as servers
 from flows.status import ask
@@ -43,32 +46,31 @@ def test_a_server_that_is_there_is_used(
 
 def test_no_page_but_its_own_may_ask_the_server(pipeline: Path) -> None:
     port, log = servers.free_port(), pipeline / "log"
-    own = f"http://127.0.0.1:{port}"
+    own, evil = f"http://127.0.0.1:{port}", "https://elsewhere.example"
 
-    def allowed(origin: str) -> str | None:
-        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-        request = Request(f"{own}/api/flow_runs/filter", headers=asked, method="OPTIONS")
+    def sent(**told: str) -> int:
+        """Return the answer to a POST."""
+        asked = {"Content-Type": "application/json", **told}
         try:
-            with urlopen(request, timeout=20) as answer:
-                return answer.headers["access-control-allow-origin"]
-        except HTTPError as error:
-            return error.headers["access-control-allow-origin"]
-
-    def sent() -> int:
-        """A POST that a browser sends for any page without asking before: it names no type."""
-        asked = {"Origin": "https://elsewhere.example", "Content-Type": ""}
-        request = Request(f"{own}/api/flows/", b'{"name": "theirs"}', asked)
-        try:
-            with urlopen(request, timeout=20) as answer:
-                return answer.status
+            with urlopen(Request(f"{own}/api/flows/", b'{"name": "a"}', asked), timeout=20) as got:
+                return got.status
         except HTTPError as error:
             return error.code
+
+    def listens(origin: str | None) -> bool:
+        """Tell whether the server opens a socket for a page."""
+        with suppress(InvalidStatus):
+            connect(f"ws://127.0.0.1:{port}/api/events/in", origin=origin, proxy=None).close()
+            return True
+        return False
 
     process = servers.start(port, log)
     try:
         servers.wait_for(process, port, log)
-        assert allowed(own) == own and allowed("https://elsewhere.example") is None
-        assert sent() == 403 and ask(port, "flows/filter", {}) == []
+        assert sent(Origin=evil) == sent(Host="rebound.example") == 403
+        assert ask(port, "flows/filter", {}) == []
+        assert sent(Origin=own) == 201 and sent() == 200
+        assert [listens(each) for each in (own, None, evil)] == [True, True, False]
     finally:
         process.terminate()
         process.wait(60)
