@@ -64,6 +64,11 @@ def recover(paths: Paths) -> list[str]:
     return restored
 
 
+def waiting(paths: Paths) -> bool:
+    """Tell whether outputs are kept that their stage has neither replaced nor got back."""
+    return any(not each.name.startswith(".") for each in (paths.work / "backup").glob("*"))
+
+
 def mend(paths: Paths, target: Path) -> bool:
     """Put back what a killed run of one stage left without outputs; tell whether it had to be."""
     if target.name.startswith(".") or not target.exists():

@@ -1,7 +1,6 @@
 """One run at a time in a project, and what a killed one left is put in order."""
 
 import fcntl
-import json
 import os
 import re
 import time
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from flows import backup, lockfile
+from flows import backup, lockfile, rwlock
 from tasks.paths import Paths
 from tasks.scratch import Busy, birth
 
@@ -40,8 +39,11 @@ def holder(lock: Path) -> int | None:
     would be in the way of one who takes it.
     """
     try:
-        named = re.match(r"process (\d+)", lock.read_text())
+        named = re.match(r"(?:process )?\s*(\d+)", lock.read_text())  # the second form is DVC's
         pid, wanted = int(named[1] if named else 0), lock.stat()
+    except OSError:
+        return None
+    try:
         for handle in Path(f"/proc/{pid}/fd").iterdir():
             try:
                 found = handle.stat()
@@ -49,9 +51,18 @@ def holder(lock: Path) -> int | None:
                 continue
             if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
                 return pid
+    except PermissionError:  # another user's process: its files are not shown, but its locks are
+        return pid if locks(pid, wanted.st_ino) else None
     except OSError:
         return None
     return None
+
+
+def locks(pid: int, inode: int) -> bool:
+    """Tell whether the kernel lists a process as holding a lock on a file of this number."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    held = [re.search(r" WRITE (\d+) \S+:(\d+) ", line) for line in lines]
+    return any(each is not None and each.groups() == (str(pid), str(inode)) for each in held)
 
 
 @contextmanager
@@ -105,7 +116,7 @@ def repair(paths: Paths, cut_off: bool) -> list[str]:
         cut_off: the run before was killed.
     """
     sweep(paths)
-    said = [lockfile.mend(paths, cut_off), mend_rwlock(paths)]
+    said = [lockfile.mend(paths, cut_off), rwlock.mend(paths)]
     said += [f"{address}: its outputs are back" for address in backup.recover(paths)]
     return [text for text in said if text]
 
@@ -116,16 +127,3 @@ def sweep(paths: Paths) -> None:
         written_by = re.search(r"\.(\d+)-\d+\.part$", place.name)
         if written_by and birth(int(written_by[1])) is None:
             place.unlink(missing_ok=True)
-
-
-def mend_rwlock(paths: Paths) -> str | None:
-    """Remove DVC's list of readers and writers where a kill has cut it; DVC makes a new one."""
-    path = paths.root / ".dvc" / "tmp" / "rwlock"
-    try:
-        json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        path.unlink()
-        return f"{path} was cut by a kill and is removed"
-    return None

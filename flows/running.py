@@ -1,14 +1,8 @@
 """`ebm run`: the flow, shown and tracked, and what the person sees at its end."""
 
-import os
 import shlex
-import signal
-import sys
-import threading
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 from rich.table import Table
@@ -17,6 +11,7 @@ from flows import history, overrides, results
 from flows.display import Display
 from flows.experiment import Hooks, Manner, Outcome, Row, Work, run_experiments
 from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_run
+from flows.interrupts import stoppable
 from tasks import settings
 from tasks.monitor import clock
 from tasks.paths import Paths
@@ -24,7 +19,6 @@ from tasks.refusals import pick
 from tasks.tracking import Tracker
 
 DID = ("Ran", "Restored")
-GRACE = 5.0  # seconds that Prefect has to end after Ctrl-C, which ends its server too
 
 
 class Request(NamedTuple):
@@ -135,7 +129,8 @@ def follow(
             flow = facts(asked, outcome, tracker.flow, values)
             if outcome.ok and asked.only:
                 behind.update(left_behind(paths, outcome.names, values))
-            pages.update(reports(paths, outcome, flow, behind, faults if manner.go_on else None))
+            noted = faults if manner.go_on else None
+            pages.update(reports(paths, outcome, flow, behind, noted, display.say))
 
         hooks = Hooks(plan, start, end, after, display.say)
         outcome = run_experiments(
@@ -143,30 +138,6 @@ def follow(
         )
         history.conclude(entry, outcome)
     return Finished(outcome, pages, behind, faults)
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Let Ctrl-C end the run soon, whatever waits; a run may be killed at any point."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        last = threading.Timer(GRACE, end_now)
-        last.daemon = True
-        last.start()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def end_now() -> None:
-    """End this process at once; its stages end with it."""
-    history.note_stopped(Paths())
-    print("ebm: stopped; run it again and it goes on where it was", file=sys.stderr, flush=True)
-    os._exit(130)
 
 
 def facts(
@@ -195,6 +166,7 @@ def reports(
     flow: dict[str, Any],
     behind: Container[str],
     faults: dict[str, str] | None = None,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Path]:
     """Render the reports of the experiments that went well, where something is new.
 
@@ -220,11 +192,19 @@ def reports(
         except Exception as error:  # of one of many: the others have theirs
             if faults is None:
                 raise
-            faults[name] = " ".join(str(error).split()) or type(error).__name__
+            faults[name] = sentence(error)
     new = bool(pages) and any(row.state in DID for row in outcome.rows)
     if new or (faults is not None and not (paths.root / "results" / "index.html").is_file()):
-        leaderboard.render(paths, settings.read(paths.params))
+        try:
+            leaderboard.render(paths, settings.read(paths.params))
+        except Exception as error:  # of another experiment's file: what ran here went well
+            say(f"results/index.html is left as it was: {sentence(error)}")
     return pages
+
+
+def sentence(error: Exception) -> str:
+    """Return what an error says, in a line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def conclude(

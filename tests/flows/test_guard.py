@@ -2,11 +2,16 @@
 
 import errno
 import fcntl
+import json
 import os
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
 import pytest
 
 from ebm import checkpoint
@@ -97,6 +102,33 @@ def test_a_cut_list_of_dvcs_readers_is_removed(paths: Paths) -> None:
     path.write_text('{"write": {"/a"')
     assert "cut by a kill" in repair(paths, cut_off=True)[0]
     assert not path.exists()
+
+
+def test_a_process_id_that_is_anothers_now_blocks_nobody(paths: Paths) -> None:
+    path = paths.root / ".dvc" / "tmp" / "rwlock"
+    path.parent.mkdir(parents=True)
+    mine = {"pid": os.getpid(), "cmd": "dvc repro"}
+    used = {"write": {"/a": mine}, "read": {"/b": [mine], "/c": []}}
+    path.write_text(json.dumps(used))
+    assert repair(paths, cut_off=True) == []
+    assert json.loads(path.read_text()) == used  # written by this process, for all that is known
+    os.utime(path, (0, psutil.Process().create_time() - 60))
+    [said] = repair(paths, cut_off=True)
+    assert "whose id is another's now" in said
+    assert json.loads(path.read_text()) == {"write": {}, "read": {}}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another user")
+def test_another_users_run_is_seen_by_its_lock() -> None:
+    become = "os.setgroups([]); os.setgid(65534); os.setuid(65534)"
+    with TemporaryDirectory() as folder, hold(Paths(Path(folder)), ["a"]):
+        Path(folder).chmod(0o755)
+        look = f"print(holder(Path({folder!r}, '.work', 'flow.lock')))"
+        code = (
+            f"import os; from pathlib import Path; from flows.hold import holder; {become}; {look}"
+        )
+        seen = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+        assert seen.stdout.split() == [str(os.getpid()).encode()]
 
 
 def test_one_run_at_a_time_and_the_other_is_named(paths: Paths) -> None:

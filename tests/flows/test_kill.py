@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows import guard, limits
+from flows import backup, guard, limits
 from flows.experiment import run_experiments
 from tasks.paths import Paths
 from tasks.scratch import Busy
@@ -222,3 +222,17 @@ def test_a_second_flow_is_refused_and_the_first_goes_on(
         assert len(trainers()) == 1
     assert first.wait() == 0
     assert outputs(pipeline)[TRAIN] == outputs(repro_template)[TRAIN]
+
+
+def test_a_run_that_is_stopped_alone_leaves_the_outputs_of_before(trained: Path) -> None:
+    model = Path("models") / JOINT / "joint" / "model.pt"
+    before = model.read_bytes()
+    words = f"['run', '{JOINT}', '--force', '--only', 'train']"
+    with paused(step=6):
+        runner = start(f"from flows.cli import app; app({words})")
+        wait_until(Path(".work/paused").exists, "training")
+        assert not model.exists()
+        os.kill(runner.pid, signal.SIGINT)  # as `ebm stop` does: its stage is told nothing
+        assert runner.wait() == 130
+    assert not trainers() and not backup.waiting(Paths())
+    assert model.read_bytes() == before

@@ -28,7 +28,7 @@ NAMES = ["latent-mnist", "latent-mnist-2d", "abp-faces", "abp-faces-incomplete",
 NAMES += ["molecules-moses", "molecules-zinc", WALKS, "trajectory-eth", TRANSLATION]
 BESIDE = "anime-black"  # what is translated
 MOLECULES = ("molecules-moses", "molecules-zinc")
-SOME_VALID = 120  # updates, after which a string in a hundred is a molecule
+SOME_VALID = 250  # updates, after which some strings of a thousand are molecules
 STAND_INS = {"updates=2400": f"updates={SOME_VALID + 1}"}
 MOST = {  # of a setting with this name, wherever it stands
     "updates": 4,
@@ -83,6 +83,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     params["experiments"] = {name: cut(params["experiments"][name]) for name in NAMES}
     for name in MOLECULES:
         params["experiments"][name]["train"]["learn"]["fit"]["updates"] = SOME_VALID
+        params["experiments"][name]["sample"]["count"] = 1000
     kept = {each["dataset"] for each in params["experiments"].values()} | {BESIDE}
     params["datasets"] = {name: params["datasets"][name] for name in sorted(kept)}
     params["references"] = {
@@ -122,6 +123,8 @@ def learned(reader: Reader, name: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_its_commands_are_run(page: str, reader: Reader) -> None:
+    for made in reader.project.glob("*-seed-*"):  # by the page before
+        made.unlink()
     for command in told(page):
         name = next(word for word in command.split() if word in NAMES)
         if not command.startswith("ebm run") and not learned(reader, name):

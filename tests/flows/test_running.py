@@ -13,6 +13,7 @@ from flows.graph import Stage
 from flows.running import Request, run_tracked
 from tasks import report
 from tasks.paths import Paths
+from tasks.report import leaderboard
 from tests.flows.conftest import JOINT
 from tests.flows.conftest import TRAIN as TRAIN_JOINT
 
@@ -161,6 +162,21 @@ def test_a_report_whose_stages_have_not_followed_is_left_as_it_was(
     ok, said, _ = run(project, asked)
     assert any(isinstance(item, dict) for item in told)
     assert said[0].startswith("Look first at")
+
+
+def test_a_damaged_file_of_another_experiment_leaves_the_leaderboard_and_no_more(
+    project: Path, told: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def render(*_: Any) -> Path:
+        raise ValueError("results/other/metrics.json is not JSON")
+
+    monkeypatch.setattr(running, "run_experiments", flow_that("Ran"))
+    monkeypatch.setattr(leaderboard, "render", render)
+    ok, _, complaints = run(project, Request(["tiny"]))
+    assert ok and not complaints
+    assert "index.html is left as it was: results/other/metrics.json is not JSON" in (
+        capsys.readouterr().err
+    )
 
 
 def test_stages_left_behind_are_those_that_dvc_would_run_with_this_runs_settings(

@@ -22,7 +22,7 @@ import signal, sys, time
 from pathlib import Path
 from flows.history import kept
 from flows.hold import hold
-from flows.running import stoppable
+from flows.interrupts import stoppable
 from tasks.paths import Paths
 paths = Paths(Path(sys.argv[1]))
 with stoppable(), kept(paths, ["a", "b"], "ebm run a b"), hold(paths, ["a", "b"]):
