@@ -5,6 +5,7 @@ started this process and the others, and they are taken as they are. Gradients a
 torch's DistributedDataParallel: gloo between CPUs, NCCL between GPUs.
 """
 
+import atexit
 import logging
 import os
 import socket
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -54,6 +57,33 @@ class Group:
         return states or []
 
 
+class OnThisHost(DDPStrategy):
+    """Processes of one host, which find each other by a file.
+
+    A store of torch's own, as Lightning would have it, listens on every address of the host.
+
+    Args:
+        meeting: a file that is not there yet.
+    """
+
+    def __init__(self, meeting: Path) -> None:
+        super().__init__(start_method="spawn")
+        self.meeting = meeting
+
+    def setup_environment(self) -> None:
+        """Join the others, in a new process."""
+        on_cpu = self.root_device.type == "cpu"
+        torch.distributed.init_process_group(
+            "gloo" if on_cpu else "nccl",
+            init_method=self.meeting.resolve().as_uri(),
+            rank=self.local_rank,
+            world_size=self.num_processes,
+            device_id=None if on_cpu else self.root_device,
+        )
+        atexit.register(torch.distributed.destroy_process_group)
+        super().setup_environment()  # which finds them joined
+
+
 Work = Callable[[Processes, str, Any], dict[str, Any]]
 
 
@@ -77,16 +107,17 @@ def launch(work: Work, job: Any, count: int, device: str, threads: int) -> dict[
         return {**work(Group(fabric), str(fabric.device), job), **facts(fabric)}
     check_gpus(count, device)
     keep_to_loopback()
-    fabric = Fabric(
-        accelerator=device,
-        devices=count,
-        strategy=DDPStrategy(start_method="spawn"),
-        plugins=[LightningEnvironment()],
-    )
     errors = get_context("spawn").SimpleQueue()
     try:
-        entry = partial(enter, work=work, job=job, threads=threads, errors=errors)
-        return fabric.launch(entry)  # type: ignore[no-any-return]
+        with TemporaryDirectory() as folder:
+            fabric = Fabric(
+                accelerator=device,
+                devices=count,
+                strategy=OnThisHost(Path(folder, "meeting")),
+                plugins=[LightningEnvironment()],
+            )
+            entry = partial(enter, work=work, job=job, threads=threads, errors=errors)
+            return fabric.launch(entry)  # type: ignore[no-any-return]
     except ProcessExitedException as error:
         if error.signal_name is None and not errors.empty():
             raise RuntimeError(errors.get()) from None

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -108,16 +109,21 @@ def train():
 
 
 def killed(at):
-    """Train, kill the second process once there is a checkpoint; return the stage, ended."""
+    """Train, kill the second process once there is a checkpoint; return how the stage ended.
+
+    Also the processes that learned, and where they and the stage listened.
+    """
     stage = subprocess.Popen(TRAIN, stderr=subprocess.PIPE, text=True)
     scratch, end = at / ".work" / "scratch" / "tiny", time.monotonic() + PATIENCE
     while not list(scratch.rglob("checkpoint.pt")):
         assert stage.poll() is None and time.monotonic() < end, stage.stderr.read()
         time.sleep(0.01)
     pair = workers(stage.pid)
+    every = [link for pid in (stage.pid, *pair) for link in psutil.Process(pid).net_connections()]
+    listened = {link.laddr.ip for link in every if link.status == psutil.CONN_LISTEN}
     os.kill(pair[1], signal.SIGKILL)
     told = stage.communicate(timeout=PATIENCE)[1]
-    return stage.returncode, told, pair
+    return stage.returncode, told, pair, listened
 
 
 @pytest.mark.timeout(900)
@@ -129,8 +135,9 @@ def test_a_killed_process_ends_the_others_and_a_rerun_gives_the_bits_of_a_whole_
     record = json.loads(next((at / ".work" / "runs").rglob("train-joint.json")).read_text())
     assert (record["processes"], record["hosts"], record["backend"]) == (2, 1, "gloo")
     assert record["settings"]["train"]["processes"] == 2 and record["verdict"] == "healthy"
-    status, told, pair = killed(at)
+    status, told, pair, listened = killed(at)
     assert status == 1
+    assert listened <= {"127.0.0.1", "::1"}, "others can reach a port that is open in training"
     assert told.startswith("train tiny joint: process 1 of 2 was ended by SIGKILL")
     assert len(told.splitlines()) == 1
     assert not any(Path(f"/proc/{pid}").exists() for pid in pair)
