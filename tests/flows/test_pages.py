@@ -35,6 +35,7 @@ FOLLOWED = [
     "docs/dashboards.md",
     "docs/schedule.md",
     "docs/speed.md",
+    "docs/gpu.md",
     OUTLINE,
 ]
 STAYING = {
@@ -58,7 +59,8 @@ BESIDE = {"ebm notify": "ebm serve multigrid-digits --every 6h"}  # what a comma
 LEARNS = "is run in test_pages_that_learn.py, on the data that EBM_DATA names"
 OTHERS = "needs a second machine"
 HOSTS = "needs a second machine; tests/tasks/test_distributed.py has two hosts on one"
-HOURS = "takes an hour or more; its parts have tests"
+HOURS = "measures for minutes to hours on a machine that does nothing else; its parts have tests"
+RIVALS = "fetches other libraries to compare with"
 ELSEWHERE = {  # how a command begins that is not run here, and why
     "make": "the project's own checks, of which this is one",
     ". .venv/bin/activate": "the environment of this test is another",
@@ -73,12 +75,10 @@ ELSEWHERE = {  # how a command begins that is not run here, and why
     "ebm score latent-mnist": LEARNS,
     "ebm score molecules-zinc": LEARNS,
     "timeout 570 python -m tasks train": "needs a GPU",
-    "split": "needs a checkpoint of a GPU",
-    "cat checkpoint.pt": "needs a checkpoint of a GPU",
     "torchrun": HOSTS,
     "ssh": OTHERS,
     "python -m benchmarks": HOURS,
-    "pip install --no-deps --target": HOURS,
+    "pip install --no-deps --target": RIVALS,
     "pytest tests/test_fuzz.py": HOURS,
 }
 
@@ -134,6 +134,7 @@ def fill(reader: Reader) -> None:
     half[:112] = 255
     for name, image in (("seven", half // 2), ("mask", half)):
         Image.fromarray(image).save(reader.project / f"{name}.png")
+    (reader.project / "checkpoint.pt").write_bytes(b"parts of this come home one by one")
     np.savetxt(reader.project / "points.csv", dice.normal(size=(9, 2)), delimiter=",")
 
 

@@ -19,6 +19,7 @@ from tests.flows.test_pages import ALL, LEARNS, reason
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.data,
     pytest.mark.timeout(1500),
     pytest.mark.skipif(not DATA, reason="needs EBM_DATA, which names the folder of larger data"),
 ]
