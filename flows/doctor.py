@@ -56,6 +56,7 @@ def checks(paths: Paths) -> Iterator[Check]:
         "GPU": gpu,
         "disk": lambda: disk(shutil.disk_usage(paths.root).free / 1e9),
         "data": lambda: data(os.environ.get("EBM_DATA")),
+        "carriers": lambda: carriers(paths),
         "ports": lambda: ports(PORTS, page(paths)),
         "dvc.lock": lambda: lock(paths),
         "mlflow.db": lambda: database(paths.root / "mlflow.db"),
@@ -74,6 +75,13 @@ def looked(name: str, look: Callable[[], Check]) -> Check:
     except Exception as error:  # a file that is cut, unreadable, or no file
         why = " ".join(str(error).split())
         return Check(name, "wrong", f"it cannot be looked at ({why})", "mend what it names")
+
+
+def carriers(paths: Paths) -> Check:
+    """What packages carry for params.yaml is whole, or on its way."""
+    from flows.carriers import carriers as check  # it needs torch, which may be what is missing
+
+    return check(paths)
 
 
 def page(paths: Paths) -> str | None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from flows import backup, guard, limits, lockfile, records
 from flows.graph import Stage, open_repo
 from tasks import settings
+from tasks.artefacts import age
 from tasks.monitor import clock
 from tasks.paths import Paths
 from tasks.scratch import Busy
@@ -259,15 +260,6 @@ def ask_dvc(paths: Paths, order: Order) -> bool:
         with repo.lock:
             lockfile.keep(paths)
     return bool(done)
-
-
-def age(path: Path) -> tuple[int, int] | None:
-    """Return what tells one version of a file from another."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns
 
 
 def forget_checkpoints(paths: Paths, stage: Stage) -> None:

@@ -17,6 +17,7 @@ import os
 import sys
 import time
 import traceback
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
         print_to(Paths().log(stage, name, part or None))
     try:
         run(stage, name, part or None)
-    except (ValueError, RuntimeError) as error:  # Busy and Diverged are RuntimeErrors
+    except (ValueError, RuntimeError, HTTPException) as error:  # Busy and Diverged are the second
         return fail(f"{stage} {name} {part}".strip(), str(error), error)
     except OSError as error:
         return fail(f"{stage} {name} {part}".strip(), explain(error), error)

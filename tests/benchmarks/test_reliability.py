@@ -3,6 +3,7 @@
 import functools
 import os
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import yaml
 
 from benchmarks import reliability, sandbox
 from benchmarks.faults import FAULTS
+from benchmarks.faults.others import untold
 from benchmarks.faults.trial import TRACEBACK, Trial, finish
 from benchmarks.sandbox import ROOT, Said, Sandbox
 from tasks import settings
+from tasks.artefacts import write_json
 
 NAME = reliability.NAME
 Made = tuple[Sandbox, dict[str, str], float]
@@ -78,6 +81,24 @@ def test_a_last_run_must_end_well_with_the_same_bits(
 ) -> None:
     trial = Trial(Fixed(tmp_path, said, found), {"models": "1"}, 1.0, random.Random(0), [], [])
     assert finish(trial) == wrong
+
+
+def test_a_stage_that_mlflow_has_no_record_or_no_curves_of_is_seen(tmp_path: Path) -> None:
+    learned = {"stage": "train", "fingerprint": "f1", "mlflow_run": "r1"}
+    drawn = {"stage": "sample", "fingerprint": "f2", "mlflow_run": "r2"}
+    for name, record in {"train-learn": learned, "sample": drawn}.items():
+        write_json(tmp_path / ".work" / "runs" / NAME / f"{name}.json", record)
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("create table tags (run_uuid, key, value)")
+        database.execute("create table metrics (run_uuid)")
+    assert untold(tmp_path) == "MLflow was not told all of sample, train-learn"
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        told = [("r1", "fingerprint", "f1"), ("r2", "fingerprint", "f2")]
+        database.executemany("insert into tags values (?, ?, ?)", told)
+    assert untold(tmp_path) == "MLflow was not told all of train-learn"
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("insert into metrics values ('r1')")
+    assert untold(tmp_path) == ""
 
 
 def test_what_is_found_is_kept_beside_what_other_faults_have(

@@ -3,7 +3,9 @@
 import fcntl
 from pathlib import Path
 
+from flows import history
 from flows.clean import clean, size_text, stages
+from flows.hold import hold
 from tasks.artefacts import write_text
 from tasks.paths import Paths
 
@@ -55,6 +57,19 @@ def test_a_running_stage_is_left_alone(tmp_path: Path) -> None:
     assert freed.running == ["a train-x"]
     assert freed.bytes == {"logs": 5}
     assert (tmp_path / ".work/live/a/train-x.json").exists()
+
+
+def test_an_experiment_at_work_is_left_alone_though_none_of_its_stages_runs(
+    tmp_path: Path,
+) -> None:
+    project(tmp_path)
+    paths = Paths(tmp_path)
+    with history.kept(paths, ["a", "c"], "ebm suite cpu"), hold(paths, ["suite cpu"]):
+        freed = clean(paths)  # as between two tries of a stage
+    assert freed == ({"logs": 5}, ["a"])
+    assert (tmp_path / ".work/scratch/a/train-x/abc/checkpoint.pt").exists()
+    assert clean(paths).running == []
+    assert not (tmp_path / ".work/scratch/a/train-x/abc").exists()
 
 
 def test_figures_that_mlflow_has_still_to_be_told_are_kept(tmp_path: Path) -> None:

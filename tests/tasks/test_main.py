@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from http.client import IncompleteRead
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ import torch
 import yaml
 
 from ebm import checkpoint
+from tasks import prepare
 from tasks.__main__ import explain, main
+from tasks.passing import PASSING
 from tasks.scratch import Scratch
 
 ROOT = Path(__file__).parents[2]
@@ -198,6 +201,17 @@ def test_full_disk_is_said_in_one_sentence_and_leaves_the_old_model(
     assert main(["train", "tiny", "joint"]) == 1
     assert "the disk is full" in one_line(capsys)
     assert content(at / "models") == before
+
+
+def test_an_answer_that_is_cut_is_said_in_one_sentence_and_passes(
+    at: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*asked: object) -> None:
+        raise IncompleteRead(b"abc", 7)
+
+    monkeypatch.setattr(prepare, "run", cut)
+    assert main(["prepare", "digits"]) == PASSING
+    assert one_line(capsys).startswith("prepare digits: IncompleteRead(3 bytes read")
 
 
 def test_missing_gpu_is_said_in_one_sentence(

