@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ebm.names import hint
 from flows import lockfile, parsed
 from flows.environment import prepare_environment
+from flows.locks import waiting_said
 from tasks.params_file import read_yaml
 from tasks.paths import Paths, label
 
@@ -72,7 +73,7 @@ def open_repo(paths: Paths, params: Path | None = None) -> Iterator[Any]:
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
     parsed.remember()
     try:
-        with Repo(str(paths.root), fs=Overlay(), _wait_for_lock=True) as repo:
+        with waiting_said(paths), Repo(str(paths.root), fs=Overlay(), _wait_for_lock=True) as repo:
             yield repo
     except DvcException as error:
         raise ValueError(f"DVC: {error}") from error

@@ -6,10 +6,10 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from flows import backup, lockfile, rwlock
+from flows.locks import holder
 from tasks.paths import Paths
 from tasks.scratch import Busy, birth
 
@@ -30,39 +30,6 @@ def at_work(paths: Paths) -> Work | None:
         return None
     names = re.search(r"\((.*), since", lock.read_text())
     return Work(pid, names[1].split(", ") if names else [], lock.stat().st_mtime)
-
-
-def holder(lock: Path) -> int | None:
-    """Return the living process that a lock file names, if it has that very file open.
-
-    A process that came later by the same id has not. The lock itself is not tried, since a trial
-    would be in the way of one who takes it.
-    """
-    try:
-        named = re.match(r"(?:process )?\s*(\d+)", lock.read_text())  # the second form is DVC's
-        pid, wanted = int(named[1] if named else 0), lock.stat()
-    except OSError:
-        return None
-    try:
-        for handle in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                found = handle.stat()
-            except OSError:  # closed since, or no file
-                continue
-            if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-                return pid
-    except PermissionError:  # another user's process: its files are not shown, but its locks are
-        return pid if locks(pid, wanted.st_ino) else None
-    except OSError:
-        return None
-    return None
-
-
-def locks(pid: int, inode: int) -> bool:
-    """Tell whether the kernel lists a process as holding a lock on a file of this number."""
-    lines = Path("/proc/locks").read_text().splitlines()
-    held = [re.search(r" WRITE (\d+) \S+:(\d+) ", line) for line in lines]
-    return any(each is not None and each.groups() == (str(pid), str(inode)) for each in held)
 
 
 @contextmanager

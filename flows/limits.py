@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from flows.graph import Stage
-from flows.hold import holder
+from flows.locks import holder
 from tasks.passing import PASSING
 from tasks.paths import Paths
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from flows.environment import prepare_environment, variables
 from flows.gate import HOST
-from flows.hold import holder
+from flows.locks import holder
 from flows.serving import served
 from tasks.paths import Paths
 

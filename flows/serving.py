@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 from flows import dashboard
 from flows.dashboard import Page, check_port, end, interrupt, look, start, wait_until_open
 from flows.gate import HOST
-from flows.hold import at_work, holder
+from flows.hold import at_work
+from flows.locks import holder
 from tasks.artefacts import read_json, write_json
 from tasks.paths import Paths
 from tasks.scratch import Busy, parent

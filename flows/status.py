@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from flows import history
-from flows.hold import at_work, holder
+from flows.hold import at_work
+from flows.locks import holder
 from flows.serving import TAG, served
 from tasks.artefacts import read_json
 from tasks.monitor import clock

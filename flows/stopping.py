@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from flows import history
-from flows.hold import Work, at_work, holder
+from flows.hold import Work, at_work
+from flows.locks import holder
 from flows.serving import TAG, served
 from flows.status import ask
 from tasks.paths import Paths

@@ -1,10 +1,14 @@
 """The flow's graph is DVC's, and what would run is said with its reasons."""
 
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows import locks
 from flows.graph import Stage, all_stages, leaves, open_repo, stages_of, status, would_run
 from tasks.paths import Paths
 from tests.flows.conftest import GRID, JOINT, TRAIN, edit, set_param
@@ -34,6 +38,20 @@ def test_the_graph_is_that_of_dvc(pipeline: Path) -> None:
     assert {(s.address, up) for s in ours.values() for up in s.upstream} == edges
     order = list(ours)
     assert all(order.index(up) < order.index(s.address) for s in ours.values() for up in s.upstream)
+
+
+def test_waiting_for_another_command_of_dvc_is_said(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.2)
+    code = "from dvc.repo import Repo\nwith Repo().lock: print('held', flush=True); input()"
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **piped) as other:
+        assert other.stdout.readline() == b"held\n"
+        threading.Timer(2.0, other.stdin.close).start()
+        with open_repo(Paths()) as repo, repo.lock:
+            pass
+    assert f"DVC is in use by process {other.pid}" in capfd.readouterr().err
 
 
 def test_what_dvc_add_keeps_is_no_stage(pipeline: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from flows import limits
 from flows.experiment import Hooks, run_experiments
-from flows.hold import holder
+from flows.locks import holder
 from tasks.refusals import SettingsError
 from tests.flows.conftest import JOINT, TRAIN, edit, outputs, set_param
 from tests.flows.test_kill import paused, steps_run, trainers

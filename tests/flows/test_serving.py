@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from flows import serving
-from flows.hold import hold, holder
+from flows.hold import hold
+from flows.locks import holder
 from flows.server import free_port
 from flows.serving import Schedule, duration, held, schedule
 from flows.status import ask

@@ -10,7 +10,8 @@ import pytest
 
 from flows import history
 from flows.experiment import Outcome, Row
-from flows.hold import Work, at_work, hold, holder
+from flows.hold import Work, at_work, hold
+from flows.locks import holder
 from flows.status import lines, stages, status
 from flows.stopping import goes_on, stop
 from tasks.artefacts import write_json
