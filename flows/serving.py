@@ -123,28 +123,46 @@ def serve(paths: Paths, asked: Schedule, port: int, say: Callable[[str], None] =
         RuntimeError: the server or the schedule ended by itself.
     """
     before = signal.signal(signal.SIGTERM, interrupt)
-    logs = paths.work / "pages"
     running: dict[str, Any] = {}
     try:
         with held(paths, asked, port):
-            check_port(port, "--port-prefect")
-            running["Prefect"] = start(server_page(paths, port), logs)
-            say("Prefect is starting (up to a minute)")
-            wait_until_open(server_page(paths, port), running, logs)
-            running[TITLE] = start(schedule_page(asked, port), logs)
-            say(f"{', '.join(asked.names)}: {asked.words}")
-            say(f"The page: http://{HOST}:{port}/deployments")
-            say("ebm status says what runs and what is next. Ctrl-C or ebm stop ends this.")
-            while True:
-                look(running, logs)
-                time.sleep(0.5)
-    except KeyboardInterrupt:
-        say("Ending the schedule.")
+            try:
+                run(paths, asked, port, running, say)
+            except KeyboardInterrupt:
+                say("Ending the schedule.")
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not cut it off
+                    signal.signal(number, signal.SIG_IGN)
+                finish(paths, running, say)  # until then the schedule is held, and `ebm stop` waits
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        finish(paths, running, say)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, before)
+
+
+def run(
+    paths: Paths, asked: Schedule, port: int, running: dict[str, Any], say: Callable[[str], None]
+) -> None:
+    """Start the server, then the schedule, and see that both run until Ctrl-C.
+
+    Args:
+        running: is given each process, by its title, as soon as it is started.
+
+    Raises:
+        ValueError: the port is in use.
+        RuntimeError: the server or the schedule ended by itself.
+    """
+    logs = paths.work / "pages"
+    check_port(port, "--port-prefect")
+    running["Prefect"] = start(server_page(paths, port), logs)
+    say("Prefect is starting (up to a minute)")
+    wait_until_open(server_page(paths, port), running, logs)
+    running[TITLE] = start(schedule_page(asked, port), logs)
+    say(f"{', '.join(asked.names)}: {asked.words}")
+    say(f"The page: http://{HOST}:{port}/deployments")
+    say("ebm status says what runs and what is next. Ctrl-C or ebm stop ends this.")
+    while True:
+        look(running, logs)
+        time.sleep(0.5)
 
 
 def server_page(paths: Paths, port: int) -> Page:

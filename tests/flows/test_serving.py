@@ -1,6 +1,8 @@
 """A schedule makes runs and carries them out, is held once, and ends with all it began."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +61,30 @@ def test_a_project_has_one_schedule_at_a_time(tmp_path: Path) -> None:
         ):
             pass
     assert holder(paths.work / "serve.lock") is None
+
+
+def test_a_schedule_is_held_until_all_that_it_began_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, said = Paths(tmp_path), []
+
+    def begun(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    def finish(*arguments: Any) -> None:
+        said.append(holder(paths.work / "serve.lock"))
+        with pytest.raises(Busy), held(paths, NIGHTLY, 4201):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)  # a second `ebm stop`
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(serving, "check_port", begun)
+    monkeypatch.setattr(serving, "finish", finish)
+    before = signal.getsignal(signal.SIGTERM)
+    serving.serve(paths, NIGHTLY, 4200, said.append)
+    assert said == ["Ending the schedule.", os.getpid()]
+    assert holder(paths.work / "serve.lock") is None
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def wait_for(true: Callable[[], Any], what: str) -> Any:
