@@ -77,10 +77,11 @@ def check_cron(text: str) -> None:
     Raises:
         ValueError: and what one looks like.
     """
-    from flows.environment import prepare_environment
+    from flows.environment import QUIET, prepare_environment, variables
 
-    prepare_environment()
-    from prefect.client.schemas.schedules import CronSchedule
+    with variables({name: os.environ.get(name) for name in ("PREFECT_HOME", "PATH", *QUIET)}):
+        prepare_environment()  # for this import alone: Prefect's server is started with the rest
+        from prefect.client.schemas.schedules import CronSchedule
 
     try:
         CronSchedule(cron=text)
@@ -166,8 +167,10 @@ def run(
 
 
 def server_page(paths: Paths, port: int) -> Page:
-    """Return Prefect's page, with the levels of its log as Prefect has them."""
-    return dashboard.prefect_page(paths.root.resolve(), port)
+    """Return Prefect's page, its log at Prefect's own levels and without secret addresses."""
+    page = dashboard.prefect_page(paths.root.resolve(), port)
+    python, module, _, *words = page.command
+    return page._replace(command=[python, module, "flows.discreet", *words])
 
 
 def schedule_page(asked: Schedule, port: int) -> Page:

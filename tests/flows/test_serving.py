@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from flows import serving
+from flows.environment import QUIET
 from flows.hold import hold, holder
 from flows.server import free_port
 from flows.serving import Schedule, duration, held, schedule
@@ -40,6 +41,16 @@ def test_a_schedule_says_one_time_that_exists() -> None:
         schedule([JOINT], "0 3 * * *", None, "Mars/Base")
     with pytest.raises(ValueError, match="--cron '0 25 \\* \\* \\*' is no time"):
         schedule([JOINT], "0 25 * * *", None, "UTC")
+
+
+def test_a_time_in_crons_way_leaves_the_levels_of_the_servers_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("PREFECT_HOME", *QUIET):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    schedule([JOINT], "0 3 * * *", None, "UTC")
+    assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize("text", ["", "0s", "1", "h", "1h 2m", "-1h", "1y"])
