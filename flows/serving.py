@@ -23,7 +23,6 @@ from tasks.paths import Paths
 from tasks.scratch import Busy, parent
 
 TAG = "ebm-serve"
-POLL = 5.0  # seconds between looks for a run that is due
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 TITLE = "Schedule"
 
@@ -180,7 +179,7 @@ def schedule_page(asked: Schedule, port: int) -> Page:
         "PREFECT_LOGGING_LEVEL": "INFO",
         "DO_NOT_TRACK": "1",
     }
-    command = [sys.executable, "-m", "flows.serving", json.dumps(asked)]
+    command = [sys.executable, "-m", "flows.scheduler", json.dumps(asked)]
     return Page(TITLE, HOST, port, command, environment, "")
 
 
@@ -243,61 +242,3 @@ def page(paths: Paths) -> str | None:
     if holder(paths.work / "serve.lock") is None:
         return None
     return f"http://{HOST}:{served(paths)[1]}/"
-
-
-def deployments(asked: Schedule) -> list[Any]:
-    """Return Prefect's deployments of a schedule, one an experiment."""
-    from prefect.schedules import Cron, Interval
-
-    from flows.scheduled import scheduled
-
-    when: Any = (
-        Cron(asked.cron, timezone=asked.timezone)
-        if asked.cron
-        else Interval(timedelta(seconds=asked.every or 0), timezone=asked.timezone)
-    )
-    return [
-        scheduled.to_deployment(
-            name,
-            schedule=when,
-            parameters={"name": name},
-            tags=[TAG, name],
-            description=f"ebm run {name}, {asked.words}",
-        )
-        for name in asked.names
-    ]
-
-
-def tidy() -> None:
-    """Put in order what a killed schedule left: runs that are late for good, or run no more."""
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter
-    from prefect.states import Crashed
-
-    left = {"tags": {"all_": [TAG]}, "state": {"type": {"any_": ["SCHEDULED", *ALIVE]}}}
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(left)):
-            if run.state_type in ALIVE:
-                gone: Any = Crashed(message="it was killed; the next run goes on where it was")
-                client.set_flow_run_state(run.id, gone, force=True)
-            else:
-                client.delete_flow_run(run.id)
-
-
-ALIVE = ("PENDING", "RUNNING", "CANCELLING")
-
-
-def main(text: str) -> None:
-    """Hold the schedule in this process, which ends with its parent."""
-    from flows.environment import prepare_environment
-
-    prepare_environment()
-    from prefect import serve as hold_schedule
-
-    tidy()
-    asked = Schedule(*json.loads(text))
-    hold_schedule(*deployments(asked), limit=1, print_starting_message=False, query_seconds=POLL)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from flows import serving
+from flows import scheduler, serving
 from flows.environment import QUIET
 from flows.hold import hold, holder
 from flows.server import free_port
@@ -96,6 +97,42 @@ def test_a_schedule_is_held_until_all_that_it_began_has_ended(
     assert said == ["Ending the schedule.", os.getpid()]
     assert holder(paths.work / "serve.lock") is None
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+class Runs:
+    """Stands for Prefect's client, which tells 200 runs at most, the latest id first."""
+
+    def __init__(self, states: Mapping[int, str]) -> None:
+        self.states = dict(states)
+
+    def __enter__(self) -> "Runs":
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def read_flow_runs(self, flow_run_filter: Any) -> list[Any]:
+        wanted = {each.value for each in flow_run_filter.state.type.any_}
+        found = [mark for mark, state in self.states.items() if state in wanted]
+        return [
+            SimpleNamespace(id=mark, state_type=self.states[mark])
+            for mark in sorted(found, reverse=True)[:200]
+        ]
+
+    def set_flow_run_state(self, mark: int, state: Any, force: bool) -> None:
+        self.states[mark] = state.type.value
+
+    def delete_flow_run(self, mark: int) -> None:
+        del self.states[mark]
+
+
+def test_runs_that_a_killed_schedule_left_are_put_in_order_however_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    due = dict.fromkeys(range(3, 453), "SCHEDULED")
+    runs = Runs({0: "COMPLETED", 1: "RUNNING", 2: "PENDING", **due})
+    monkeypatch.setattr("prefect.client.orchestration.get_client", lambda sync_client: runs)
+    scheduler.tidy()
+    assert runs.states == {0: "COMPLETED", 1: "CRASHED", 2: "CRASHED"}
 
 
 def wait_for(true: Callable[[], Any], what: str) -> Any:
