@@ -41,7 +41,11 @@ def load(name: str, alias: str = ALIAS, root: str | Path = ".", device: str = "c
     Raises:
         ValueError: nothing is promoted under this name and alias, or its files are gone.
 
-    Example: `load("multigrid-digits").sample(16, seed=0)`
+    Example, in a project where nothing is promoted; else `.sample(16, seed=0)` draws images:
+
+        >>> load("multigrid-digits", root="new")
+        Traceback (most recent call last):
+        ValueError: new/mlflow.db is not there, so no model is promoted; `ebm promote` does that
     """
     from ebm.stored import load as load_model
 
