@@ -2,14 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flows.hold import at_work
 from flows.serving import TAG, Schedule
+from tasks.paths import Paths
 
 POLL = 5.0  # seconds between looks for a run that is due
 ALIVE = ("PENDING", "RUNNING", "CANCELLING")
+OURS = {"tags": {"all_": [TAG]}}  # runs of a schedule
 
 
 def deployments(asked: Schedule) -> list[Any]:
@@ -35,29 +38,37 @@ def deployments(asked: Schedule) -> list[Any]:
     ]
 
 
-def tidy() -> None:
+def tidy(paths: Paths) -> None:
     """Put in order what a killed schedule left: runs that run no more, or are late for good."""
     from prefect.client.orchestration import get_client
     from prefect.states import Crashed
 
     with get_client(sync_client=True) as client:
-        for run in left(client, ALIVE):
-            gone: Any = Crashed(message="it was killed; the next run goes on where it was")
-            client.set_flow_run_state(run.id, gone, force=True)
-        for run in left(client, ["SCHEDULED"]):
+        for which in killed(paths):
+            for run in left(client, which, ALIVE):
+                gone: Any = Crashed(message="it was killed; the next run goes on where it was")
+                client.set_flow_run_state(run.id, gone, force=True)
+        for run in left(client, OURS, ["SCHEDULED"]):
             client.delete_flow_run(run.id)
 
 
-def left(client: Any, states: Sequence[str]) -> Iterator[Any]:
-    """Yield the runs of schedules in these states until there is none: Prefect tells a page each.
+def killed(paths: Paths) -> list[dict[str, Any]]:
+    """Return which runs cannot be alive: a schedule's, and where nothing is at work any."""
+    now = datetime.now(UTC)
+    return [OURS] if at_work(paths) else [OURS, {"start_time": {"before_": now}}]
+
+
+def left(client: Any, which: Mapping[str, Any], states: Sequence[str]) -> Iterator[Any]:
+    """Yield the runs in these states until there is none: Prefect tells a page at a time.
 
     Args:
+        which: they are, in the words of Prefect's filters.
         states: which each run must have left before the next page.
     """
     from prefect.client.schemas.filters import FlowRunFilter
 
-    which = {"tags": {"all_": [TAG]}, "state": {"type": {"any_": states}}}
-    while runs := client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(which)):
+    wanted = FlowRunFilter.model_validate({**which, "state": {"type": {"any_": states}}})
+    while runs := client.read_flow_runs(flow_run_filter=wanted):
         yield from runs
 
 
@@ -68,7 +79,7 @@ def main(text: str) -> None:
     prepare_environment()
     from prefect import serve as hold_schedule
 
-    tidy()
+    tidy(Paths())
     asked = Schedule(*json.loads(text))
     hold_schedule(*deployments(asked), limit=1, print_starting_message=False, query_seconds=POLL)
 

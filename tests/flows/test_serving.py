@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,8 @@ from flows.serving import Schedule, duration, held, schedule
 from flows.status import ask
 from tasks.paths import Paths
 from tasks.scratch import Busy
-from tests.flows.conftest import JOINT, only_trained
+from tests.flows.conftest import GRID, JOINT, only_trained
+from tests.flows.test_kill import paused, trainers
 
 ROOT = Path(__file__).parents[2]
 NIGHTLY = Schedule([JOINT], "0 3 * * *", None, "UTC")
@@ -100,7 +102,10 @@ def test_a_schedule_is_held_until_all_that_it_began_has_ended(
 
 
 class Runs:
-    """Stands for Prefect's client, which tells 200 runs at most, the latest id first."""
+    """Stands for Prefect's client, which tells 200 runs at most, the latest id first.
+
+    Ids from 1000 on are of flows of stages, which have no schedule's tag.
+    """
 
     def __init__(self, states: Mapping[int, str]) -> None:
         self.states = dict(states)
@@ -112,7 +117,8 @@ class Runs:
 
     def read_flow_runs(self, flow_run_filter: Any) -> list[Any]:
         wanted = {each.value for each in flow_run_filter.state.type.any_}
-        found = [mark for mark, state in self.states.items() if state in wanted]
+        most = 1000 if flow_run_filter.tags else 2000
+        found = [mark for mark in self.states if self.states[mark] in wanted and mark < most]
         return [
             SimpleNamespace(id=mark, state_type=self.states[mark])
             for mark in sorted(found, reverse=True)[:200]
@@ -126,13 +132,17 @@ class Runs:
 
 
 def test_runs_that_a_killed_schedule_left_are_put_in_order_however_many(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due = dict.fromkeys(range(3, 453), "SCHEDULED")
-    runs = Runs({0: "COMPLETED", 1: "RUNNING", 2: "PENDING", **due})
+    runs = Runs({0: "COMPLETED", 1: "RUNNING", 2: "PENDING", **due, 1000: "RUNNING"})
     monkeypatch.setattr("prefect.client.orchestration.get_client", lambda sync_client: runs)
-    scheduler.tidy()
-    assert runs.states == {0: "COMPLETED", 1: "CRASHED", 2: "CRASHED"}
+    with hold(Paths(tmp_path), ["by hand"]):
+        scheduler.tidy(Paths(tmp_path))
+    gone = {0: "COMPLETED", 1: "CRASHED", 2: "CRASHED"}
+    assert runs.states == {**gone, 1000: "RUNNING"}
+    scheduler.tidy(Paths(tmp_path))
+    assert runs.states == {**gone, 1000: "CRASHED"}
 
 
 def wait_for(true: Callable[[], Any], what: str) -> Any:
@@ -211,6 +221,76 @@ def test_a_schedule_makes_runs_that_are_skipped_or_carried_out_and_ends_whole(
         assert process.wait(60) == 0
         assert not psutil.wait_procs(family, timeout=30)[1]
         assert "Nothing is scheduled" in ebm("status")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_one_of_several_experiments_is_taken_out_of_a_schedule_and_the_other_stays(
+    trained: Path,
+) -> None:
+    port = free_port()
+    words = ["serve", JOINT, GRID, "--cron", "0 3 1 1 *", "--port-prefect", str(port)]
+    process = subprocess.Popen([sys.executable, "-m", "flows", *words])
+
+    def due() -> set[str]:
+        """Return the experiments that `ebm status` knows a time of."""
+        found = json.loads(ebm("status", "--json"))["schedule"]
+        return {name for name, when in ((found or {}).get("next") or {}).items() if when}
+
+    try:
+        wait_for(lambda: due() == {JOINT, GRID}, "time of both")
+        said = f"{GRID} is taken out of the schedule until the next ebm serve; the others stay."
+        assert said in ebm("stop", GRID)
+        wait_for(lambda: due() == {JOINT}, "end of one")
+        time.sleep(2 * scheduler.POLL)
+        assert due() == {JOINT} and process.poll() is None
+        assert f"schedule of {JOINT}, {GRID} is ended" in ebm("stop")
+        assert process.wait(60) == 0
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_killed_schedule_takes_its_server_and_run_along_and_the_next_puts_them_in_order(
+    pipeline: Path,
+) -> None:
+    only_trained(JOINT)
+    port = free_port()
+    words = ["serve", JOINT, "--every", "5s", "--port-prefect", str(port)]
+
+    def runs(**which: Any) -> list[Any]:
+        """Return the runs that Prefect's server knows of, none where it does not answer yet."""
+        with suppress(OSError):
+            return ask(port, "flow_runs/filter", {"flow_runs": which})
+        return []
+
+    def late() -> bool:
+        """Tell whether runs are left that were due before the second schedule began."""
+        scheduled = runs(state={"type": {"any_": ["SCHEDULED"]}})
+        due = [datetime.fromisoformat(run["expected_start_time"]) for run in scheduled]
+        return any(when.timestamp() < begun for when in due)
+
+    process = subprocess.Popen([sys.executable, "-m", "flows", *words])
+    try:
+        with paused(step=6):
+            wait_for(Path(".work/paused").exists, "training")
+            cut_off = {run["id"] for run in runs(state={"type": {"any_": ["RUNNING"]}})}
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            assert not psutil.wait_procs(family, timeout=30)[1]
+            assert len(cut_off) == 2 and trainers() == []  # the schedule's run, and its stages'
+            time.sleep(10)  # more runs become due
+            process, begun = subprocess.Popen([sys.executable, "-m", "flows", *words]), time.time()
+            gone = {"id": {"any_": [*cut_off]}, "state": {"type": {"any_": ["CRASHED"]}}}
+            wait_for(lambda: len(runs(**gone)) == 2, "end of what was cut off")
+            wait_for(lambda: not late(), "end of what was due")
+        assert "schedule of" in ebm("stop")
+        assert process.wait(60) == 0
     finally:
         process.terminate()
         process.wait()
