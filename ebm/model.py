@@ -24,7 +24,13 @@ class Model:
         learner: the learner of the last stage, standing on those before.
         about: what model.json says.
 
-    Example: `model.inpaint(image, mask, completions=4, seed=0)`
+    Example, of a model of grey images of 8 x 8:
+
+        >>> fills = model.inpaint(image, mask, completions=4, seed=0)
+        >>> fills.shape, bool((fills[..., mask] == image[..., mask]).all())
+        (torch.Size([4, 1, 8, 8]), True)
+        >>> model.score(fills).shape
+        torch.Size([4])
     """
 
     def __init__(self, learner: Any, about: dict[str, Any]) -> None:
@@ -118,7 +124,12 @@ class Model:
         Raises:
             ValueError: the chains start elsewhere, or the type, shape or range is wrong.
 
-        Example: `model.translate(image)`
+        Example, of a model whose chains start at another domain's images:
+
+            >>> translator.translate(image).shape
+            torch.Size([1, 8, 8])
+            >>> translator.translate(image, keep=2).shape  # the image, after 2 steps, after 4
+            torch.Size([3, 1, 8, 8])
         """
         from ebm.samplers.noise import seed_range
 
@@ -139,7 +150,10 @@ class Model:
         Raises:
             ValueError: the model has no z, or the type, shape or range is wrong.
 
-        Example: `model.reconstruct(image)`
+        Example, of a model with a z:
+
+            >>> latent.reconstruct(image).shape
+            torch.Size([1, 8, 8])
         """
         self.check_latent()
         x = in_range(as_images(image, self.channels, self.size))
@@ -156,7 +170,11 @@ class Model:
         Raises:
             ValueError: the model has no z, frames is less than 2, or an image is wrong.
 
-        Example: `model.interpolate(one, other, frames=8)`
+        Example, of a model with a z:
+
+            >>> way = latent.interpolate(image, other, frames=5)
+            >>> way.shape, torch.allclose(way[0], latent.reconstruct(image), atol=1e-5)
+            (torch.Size([5, 1, 8, 8]), True)
         """
         check(frames=(frames, 2))
         self.check_latent()

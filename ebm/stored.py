@@ -47,7 +47,13 @@ def load(folder: str | Path, device: str = "cpu") -> Model:
         FileNotFoundError: the folder holds no model.
         ValueError: the model is of another format, damaged, or its parts do not belong together.
 
-    Example: `load("models/multigrid-digits/grid-8").sample(16, seed=0)`
+    Example; the folders of a pipeline's models are models/NAME/PART:
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as trained:
+        ...     save(Path(trained), "multigrid", model.learner, model.learner.networks)
+        ...     load(trained).sample(16, seed=0).shape
+        torch.Size([16, 1, 8, 8])
     """
     folder = Path(folder)
     if not (folder / "model.json").is_file():

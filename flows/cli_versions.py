@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from flows.command import HERE, Force, Json, Name, command
+from flows.command import HERE, Force, Json, command
 
+TRAINED = "An experiment of params.yaml, or the id of an MLflow run (7 characters or more)"
 SIDE = "NAME, NAME@REVISION of git, or the id of an MLflow run (7 characters or more)."
 
 
@@ -48,7 +49,7 @@ def compare(
 
 @command
 def promote(
-    name: Name,
+    name: Annotated[str, typer.Argument(help=f"{TRAINED}; of a run of several, RUN:NAME.")],
     *,
     alias: Annotated[str, typer.Option(help="What the version is to be called.")] = "champion",
     version: Annotated[
@@ -57,17 +58,29 @@ def promote(
 ) -> None:
     """Register an experiment's trained model in MLflow under a name that stays: its alias.
 
-    The same model is registered once, however often it is promoted. In Python,
-    `tasks.registry.load(NAME, ALIAS)` is then the model.
+    It is the model in models/, or the one that a run of MLflow trained. The same model is
+    registered once, however often it is promoted. In Python, `tasks.registry.load(NAME, ALIAS)` is
+    then the model.
 
-    Examples: [bold]ebm promote multigrid-digits[/bold]; back to what it was before:
+    Examples: [bold]ebm promote multigrid-digits[/bold]; what a run of MLflow trained:
+    [bold]ebm promote 3f9c2ab[/bold]; back to what it was before:
     [bold]ebm promote multigrid-digits --version 1[/bold]
     """
     from flows.results import experiments, pick
     from tasks import registry
+    from tasks.mlflow_store import RUN
     from tasks.paths import Paths
 
     paths = Paths()
-    pick(experiments(paths), name)
-    for line in registry.promote(name, alias, paths, version):
+    found = experiments(paths)
+    if name in found or not RUN.fullmatch(name.partition(":")[0]):
+        pick(found, name)
+        said = registry.promote(name, alias, paths, version)
+    elif version is None:
+        from tasks.run_promoted import promote_run  # it brings torch, which takes seconds
+
+        said = promote_run(name, alias, paths)
+    else:
+        raise ValueError(f"{name} is a run and --version {version} an experiment's; give one alone")
+    for line in said:
         typer.echo(line)

@@ -24,9 +24,15 @@ OVERALL = "all stages"
 class Display:
     """Shows a run while it goes on; its methods are hooks of `run_experiments`.
 
-    Example:
-        with Display(paths) as display:
-            run_experiments(names, hooks=Hooks(display.plan, display.start, display.end))
+    Example, where there is no terminal:
+
+        >>> import sys
+        >>> stage = Stage("prepare@mine", "prepare", "mine", None, (), (), (), "")
+        >>> with Display(Paths(), Console(file=sys.stdout)) as display:
+        ...     display.start(stage)
+        ...     display.end(stage, Row(stage.address, "Ran", 83.0, "new"))
+        prepare@mine: begins
+        prepare@mine: done, 1 min 23 s
     """
 
     def __init__(

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.discreet import keep_discreet
 from flows.gate import HOST, TOKEN, prefect
 from tasks.paths import Paths
 from tasks.scratch import die_with_parent
@@ -92,6 +93,7 @@ def free_port() -> int:
 def main(port: int, host: str = HOST) -> None:
     """Serve until the parent ends."""
     die_with_parent()
+    keep_discreet()
     import uvicorn
 
     uvicorn.run(

@@ -24,7 +24,6 @@ from tasks.paths import Paths
 from tasks.scratch import Busy, parent
 
 TAG = "ebm-serve"
-POLL = 5.0  # seconds between looks for a run that is due
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 TITLE = "Schedule"
 
@@ -78,10 +77,11 @@ def check_cron(text: str) -> None:
     Raises:
         ValueError: and what one looks like.
     """
-    from flows.environment import prepare_environment
+    from flows.environment import QUIET, prepare_environment, variables
 
-    prepare_environment()
-    from prefect.client.schemas.schedules import CronSchedule
+    with variables({name: os.environ.get(name) for name in ("PREFECT_HOME", "PATH", *QUIET)}):
+        prepare_environment()  # for this import alone: Prefect's server is started with the rest
+        from prefect.client.schemas.schedules import CronSchedule
 
     try:
         CronSchedule(cron=text)
@@ -124,32 +124,50 @@ def serve(paths: Paths, asked: Schedule, port: int, say: Callable[[str], None] =
         RuntimeError: the server or the schedule ended by itself.
     """
     before = signal.signal(signal.SIGTERM, interrupt)
-    logs = paths.work / "pages"
     running: dict[str, Any] = {}
     try:
         with held(paths, asked, port):
-            check_port(port, "--port-prefect")
-            running["Prefect"] = start(server_page(paths, port), logs)
-            say("Prefect is starting (up to a minute)")
-            wait_until_open(server_page(paths, port), running, logs)
-            running[TITLE] = start(schedule_page(asked, port), logs)
-            say(f"{', '.join(asked.names)}: {asked.words}")
-            say(f"The page: http://{HOST}:{port}/deployments")
-            say("ebm status says what runs and what is next. Ctrl-C or ebm stop ends this.")
-            while True:
-                look(running, logs)
-                time.sleep(0.5)
-    except KeyboardInterrupt:
-        say("Ending the schedule.")
+            try:
+                run(paths, asked, port, running, say)
+            except KeyboardInterrupt:
+                say("Ending the schedule.")
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not cut it off
+                    signal.signal(number, signal.SIG_IGN)
+                finish(paths, running, say)  # until then the schedule is held, and `ebm stop` waits
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        finish(paths, running, say)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, before)
 
 
+def run(
+    paths: Paths, asked: Schedule, port: int, running: dict[str, Any], say: Callable[[str], None]
+) -> None:
+    """Start the server, then the schedule, and see that both run until Ctrl-C.
+
+    Args:
+        running: is given each process, by its title, as soon as it is started.
+
+    Raises:
+        ValueError: the port is in use.
+        RuntimeError: the server or the schedule ended by itself.
+    """
+    logs = paths.work / "pages"
+    check_port(port, "--port-prefect")
+    running["Prefect"] = start(server_page(paths, port), logs)
+    say("Prefect is starting (up to a minute)")
+    wait_until_open(server_page(paths, port), running, logs)
+    running[TITLE] = start(schedule_page(asked, port), logs)
+    say(f"{', '.join(asked.names)}: {asked.words}")
+    say(f"The page: http://{HOST}:{port}/deployments")
+    say("ebm status says what runs and what is next. Ctrl-C or ebm stop ends this.")
+    while True:
+        look(running, logs)
+        time.sleep(0.5)
+
+
 def server_page(paths: Paths, port: int) -> Page:
-    """Return Prefect's page, with the levels of its log as Prefect has them."""
+    """Return Prefect's page, its log at Prefect's own levels."""
     return dashboard.prefect_page(paths.root.resolve(), port)
 
 
@@ -160,7 +178,7 @@ def schedule_page(asked: Schedule, port: int) -> Page:
         "PREFECT_LOGGING_LEVEL": "INFO",
         "DO_NOT_TRACK": "1",
     }
-    command = [sys.executable, "-m", "flows.serving", json.dumps(asked)]
+    command = [sys.executable, "-m", "flows.scheduler", json.dumps(asked)]
     return Page(TITLE, HOST, port, command, environment, "")
 
 
@@ -223,61 +241,3 @@ def page(paths: Paths) -> str | None:
     if holder(paths.work / "serve.lock") is None:
         return None
     return f"http://{HOST}:{served(paths)[1]}/"
-
-
-def deployments(asked: Schedule) -> list[Any]:
-    """Return Prefect's deployments of a schedule, one an experiment."""
-    from prefect.schedules import Cron, Interval
-
-    from flows.scheduled import scheduled
-
-    when: Any = (
-        Cron(asked.cron, timezone=asked.timezone)
-        if asked.cron
-        else Interval(timedelta(seconds=asked.every or 0), timezone=asked.timezone)
-    )
-    return [
-        scheduled.to_deployment(
-            name,
-            schedule=when,
-            parameters={"name": name},
-            tags=[TAG, name],
-            description=f"ebm run {name}, {asked.words}",
-        )
-        for name in asked.names
-    ]
-
-
-def tidy() -> None:
-    """Put in order what a killed schedule left: runs that are late for good, or run no more."""
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter
-    from prefect.states import Crashed
-
-    left = {"tags": {"all_": [TAG]}, "state": {"type": {"any_": ["SCHEDULED", *ALIVE]}}}
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(left)):
-            if run.state_type in ALIVE:
-                gone: Any = Crashed(message="it was killed; the next run goes on where it was")
-                client.set_flow_run_state(run.id, gone, force=True)
-            else:
-                client.delete_flow_run(run.id)
-
-
-ALIVE = ("PENDING", "RUNNING", "CANCELLING")
-
-
-def main(text: str) -> None:
-    """Hold the schedule in this process, which ends with its parent."""
-    from flows.environment import prepare_environment
-
-    prepare_environment()
-    from prefect import serve as hold_schedule
-
-    tidy()
-    asked = Schedule(*json.loads(text))
-    hold_schedule(*deployments(asked), limit=1, print_starting_message=False, query_seconds=POLL)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -14,7 +14,7 @@ from flows.serving import TAG, served
 from flows.status import ask
 from tasks.paths import Paths
 
-PATIENCE = 60.0  # seconds; a schedule ends its run, then itself, then its server
+PATIENCE = 100.0  # seconds; a schedule may take 75 for its run, then itself, then its server
 
 
 def stop(paths: Paths, name: str | None, run_only: bool, say: Callable[[str], None]) -> None:

@@ -28,10 +28,7 @@ def of_run(word: str, paths: Paths, folder: Path) -> Side:
         ValueError: there is no such run, or it is of no experiment or of several.
     """
     mark, _, name = word.partition(":")
-    if not (paths.root / "mlflow.db").is_file():
-        raise ValueError(f"{word}: there is no mlflow.db here, so there are no runs to compare")
-    check(paths.root)
-    store = Store(paths.root)
+    store = opened(word, paths)
     run = find(store, mark)
     stages = [named for each in [run, *children(store, run)] if (named := stage_of(each))]
     name = chosen(word, name, [title[0] for title, _ in stages if title[1] in VERBS])
@@ -61,6 +58,18 @@ def of_run(word: str, paths: Paths, folder: Path) -> Side:
     }
     notes.insert(0, f"{mark} is the run {run.info.run_name!r} of MLflow, {run.info.run_id}")
     return Side(word, name, results, settings, curves, facts, {}, notes)
+
+
+def opened(word: str, paths: Paths) -> Store:
+    """Open the project's MLflow, to find a run in it.
+
+    Raises:
+        ValueError: there is none, or it cannot be used.
+    """
+    if not (paths.root / "mlflow.db").is_file():
+        raise ValueError(f"{word}: there is no mlflow.db here, so there are no runs")
+    check(paths.root)
+    return Store(paths.root)
 
 
 def find(store: Store, mark: str) -> Any:

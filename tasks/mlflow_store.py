@@ -6,6 +6,7 @@ The database's path is absolute: a relative one makes a new database in every wo
 import json
 import logging
 import os
+import re
 import sqlite3
 import time
 import warnings
@@ -32,6 +33,7 @@ TAGS = {  # of the experiment, which MLflow's page reads
         {"selectedColumns": [f"tags.`{each}`" for each in COLUMNS]}
     ),
 }
+RUN = re.compile(r"[0-9a-f]{7,32}")  # a run's id, or how it begins
 BATCH = 1000  # figures in one call, MLflow's limit
 PARAMS = 100  # parameters in one call, MLflow's limit
 LONGEST = 500  # characters of a parameter's value

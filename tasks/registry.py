@@ -41,7 +41,11 @@ def load(name: str, alias: str = ALIAS, root: str | Path = ".", device: str = "c
     Raises:
         ValueError: nothing is promoted under this name and alias, or its files are gone.
 
-    Example: `load("multigrid-digits").sample(16, seed=0)`
+    Example, in a project where nothing is promoted; else `.sample(16, seed=0)` draws images:
+
+        >>> load("multigrid-digits", root="new")
+        Traceback (most recent call last):
+        ValueError: new/mlflow.db is not there, so no model is promoted; `ebm promote` does that
     """
     from ebm.stored import load as load_model
 
@@ -75,11 +79,7 @@ def promote(name: str, alias: str, paths: Paths, version: int | None = None) -> 
     Raises:
         ValueError: the experiment is not trained, or there is no such version or alias.
     """
-    if not NAMING.fullmatch(alias) or VERSION.fullmatch(alias):
-        raise ValueError(
-            f"--alias is {alias!r}; it must be a word of letters, digits, - and _ that begins with "
-            "a letter, and neither latest nor a version such as v2"
-        )
+    check_alias(alias)
     folder = None if version else trained(name, paths)
     store = opened(paths, new=version is None)
     if folder is None:
@@ -87,6 +87,24 @@ def promote(name: str, alias: str, paths: Paths, version: int | None = None) -> 
     else:
         digest = digest_of(folder)
         number = registered(store, name, digest) or register(store, name, folder, digest, paths)
+    yield from named(store, name, number, alias)
+
+
+def check_alias(alias: str) -> None:
+    """Refuse an alias that MLflow would.
+
+    Raises:
+        ValueError: and what one is.
+    """
+    if not NAMING.fullmatch(alias) or VERSION.fullmatch(alias):
+        raise ValueError(
+            f"--alias is {alias!r}; it must be a word of letters, digits, - and _ that begins with "
+            "a letter, and neither latest nor a version such as v2"
+        )
+
+
+def named(store: Store, name: str, number: str, alias: str) -> Iterator[str]:
+    """Give an alias to a version, and say what it was before."""
     before = aliases(store, name).get(alias)
     store.client.set_registered_model_alias(name, alias, number)
     was = f"; before it was version {before}" if before and before != number else ""
@@ -170,10 +188,6 @@ def register(store: Store, name: str, folder: Path, digest: str, paths: Paths) -
     facts = quietly_read(paths.results(name) / "run.json")
     record = quietly_read(paths.record("train", name, folder.name))
     run = training_run(store, record, digest) or logged(store, name, folder, paths)
-    model = run.outputs.model_outputs[-1].model_id
-    client = store.client
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name, description=str(facts.get("about") or ""))
     tags = {
         DIGEST: digest,
         "ebm.experiment": name,
@@ -184,6 +198,14 @@ def register(store: Store, name: str, folder: Path, digest: str, paths: Paths) -
     }
     if not strangers(facts, checksums(paths, name)):
         tags |= {row["metric"]: f"{row['value']:.6g}" for row in figures(paths, name)}
+    return new_version(store, name, run, tags, str(facts.get("about") or ""))
+
+
+def new_version(store: Store, name: str, run: Any, tags: dict[str, str], about: str = "") -> str:
+    """Register the model that a run logged as a new version, and return its number."""
+    model, client = run.outputs.model_outputs[-1].model_id, store.client
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name, description=about)
     with store.everywhere():
         made = client.create_model_version(
             name, f"models:/{model}", run.info.run_id, tags=tags, model_id=model

@@ -46,11 +46,19 @@ class Tracker:
         Broken: the database cannot be used. After that nothing is raised: the first failure is
             said once, and what could not be told is kept in .work/replay.
 
-    Example:
-        with Tracker(paths, params, "multigrid-digits", "ebm run") as tracker:
-            tracker.catch_up()
-            tracker.stage_started("train@a-joint", "train", "a", "joint")
-            tracker.stage_ended("train@a-joint", "Ran")
+    Example, with a database that takes nothing:
+
+        >>> from tempfile import TemporaryDirectory
+        >>> def full(root: Path) -> None:
+        ...     raise OSError("the disk is full")
+        >>> params = Params(datasets={}, experiments={})
+        >>> with TemporaryDirectory() as root:  # doctest: +ELLIPSIS
+        ...     paths = Paths(Path(root))
+        ...     with Tracker(paths, params, "digits", "ebm run", print, full) as tracker:
+        ...         tracker.catch_up()
+        ...         tracker.stage_started("fetch@digits", "fetch", "digits", None)
+        ...         tracker.stage_ended("fetch@digits", "Ran")
+        MLflow cannot be told (the disk is full); work goes on, and the figures are kept in ...
     """
 
     def __init__(

@@ -7,7 +7,6 @@ RUN:NAME takes one.
 
 import io
 import json
-import re
 import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -17,13 +16,12 @@ from typing import Any, NamedTuple
 from ebm.names import hint
 from tasks import lineage
 from tasks.measured import FILES, checksums, strangers
-from tasks.mlflow_store import flatten
+from tasks.mlflow_store import RUN, flatten
 from tasks.paths import Paths
 from tasks.plain_yaml import Refused, parse
 from tasks.report.curves import read_curves
 from tasks.report.run import machine, quietly_read
 
-RUN = re.compile(r"[0-9a-f]{7,32}")
 UNSAID = ("about", "goals", "systems")  # words of an experiment that set nothing
 FACTS = ("command", "commit", "device", "seconds")
 

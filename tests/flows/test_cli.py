@@ -241,6 +241,8 @@ def test_compare_and_promote_say_what_is_wrong_in_one_sentence(folder: Path) -> 
         (("promote", f"{NAME}s"), f"did you mean {NAME}?"),
         (("promote", NAME), f"not trained yet; `ebm run {NAME}`"),
         (("promote", NAME, "--alias", "v1"), "--alias is 'v1'"),
+        (("promote", "3f9c2ab"), "3f9c2ab: there is no mlflow.db here"),
+        (("promote", "3f9c2ab:x", "--version", "1"), "3f9c2ab:x is a run and --version 1"),
     ):
         result = call(*words)
         assert result.exit_code == 1 and result.stdout == ""

@@ -25,14 +25,14 @@ FAIL = f"from flows.scheduled import scheduled; scheduled({JOINT!r}, return_stat
 
 
 @pytest.fixture
-def heard() -> Iterator[tuple[str, "Queue[bytes]"]]:
-    """The address of a listener of this machine, and what was posted to it."""
+def heard(request: pytest.FixtureRequest) -> Iterator[tuple[str, "Queue[bytes]"]]:
+    """The address of a listener of this machine, which answers so, and what was posted to it."""
     posts: Queue[bytes] = Queue()
 
     class Listener(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             posts.put(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
+            self.send_response(request.param)
             self.end_headers()
 
         def log_message(self, *words: object) -> None: ...
@@ -46,6 +46,11 @@ def heard() -> Iterator[tuple[str, "Queue[bytes]"]]:
     listener.server_close()
 
 
+def holds_secret(file: Path) -> bool:
+    """Whether a file has the secret part of the address in it."""
+    return SECRET.encode() in file.read_bytes()
+
+
 def test_where_no_server_is_known_it_is_said_how_to_have_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,8 +62,9 @@ def test_where_no_server_is_known_it_is_said_how_to_have_one(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("heard", "tries"), [(200, 1), (404, 4)], indirect=["heard"])
 def test_a_run_that_fails_is_told_and_the_address_stays_a_secret(
-    heard: tuple[str, "Queue[bytes]"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    heard: tuple[str, "Queue[bytes]"], tries: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, posts = heard
     monkeypatch.chdir(tmp_path)
@@ -73,12 +79,16 @@ def test_a_run_that_fails_is_told_and_the_address_stays_a_secret(
         done = subprocess.run(command, env=told, check=True, capture_output=True, text=True)
         assert done.stdout.strip().endswith(f"by Prefect at {api['PREFECT_API_URL']}.")
         subprocess.run([sys.executable, "-c", FAIL], env=told, check=True)
-        text = json.loads(posts.get(timeout=120))["text"]
+        *_, post = [posts.get(timeout=120) for _ in range(tries)]
+        text = json.loads(post)["text"]
         assert text.startswith(f"{JOINT} Failed: ") and "no experiment" in text
         for what in ("block_documents/filter", "automations/filter"):
             answer = ask(port, what, {})
             assert answer and SECRET not in json.dumps(answer)
-        kept = [file.read_bytes() for file in Path(".prefect").glob("prefect.db*")]
-        assert kept and not any(SECRET.encode() in content for content in kept)
     finally:
         dashboard.end([server])
+    log = Path("logs/prefect.log").read_text()
+    assert ("'404 Not Found' for url 'https://***" in log) == (tries > 1), log
+    kept = [*Path(".prefect").rglob("*"), *Path("logs").iterdir()]
+    assert [file.name for file in kept if file.is_file() and holds_secret(file)] == []
+    assert Path(".prefect/prefect.db") in kept

@@ -1,10 +1,13 @@
 """A schedule makes runs and carries them out, is held once, and ends with all it began."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +17,16 @@ import psutil
 import pytest
 import yaml
 
-from flows import serving
-from flows.hold import hold
+from flows import scheduler, serving
+from flows.environment import QUIET
 from flows.locks import holder
 from flows.server import free_port
 from flows.serving import Schedule, duration, held, schedule
 from flows.status import ask
 from tasks.paths import Paths
 from tasks.scratch import Busy
-from tests.flows.conftest import JOINT, only_trained
+from tests.flows.conftest import GRID, JOINT, only_trained
+from tests.flows.test_kill import paused, trainers
 
 ROOT = Path(__file__).parents[2]
 NIGHTLY = Schedule([JOINT], "0 3 * * *", None, "UTC")
@@ -39,6 +43,16 @@ def test_a_schedule_says_one_time_that_exists() -> None:
         schedule([JOINT], "0 3 * * *", None, "Mars/Base")
     with pytest.raises(ValueError, match="--cron '0 25 \\* \\* \\*' is no time"):
         schedule([JOINT], "0 25 * * *", None, "UTC")
+
+
+def test_a_time_in_crons_way_leaves_the_levels_of_the_servers_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("PREFECT_HOME", *QUIET):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    schedule([JOINT], "0 3 * * *", None, "UTC")
+    assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize("text", ["", "0s", "1", "h", "1h 2m", "-1h", "1y"])
@@ -60,6 +74,30 @@ def test_a_project_has_one_schedule_at_a_time(tmp_path: Path) -> None:
         ):
             pass
     assert holder(paths.work / "serve.lock") is None
+
+
+def test_a_schedule_is_held_until_all_that_it_began_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, said = Paths(tmp_path), []
+
+    def begun(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    def finish(*arguments: Any) -> None:
+        said.append(holder(paths.work / "serve.lock"))
+        with pytest.raises(Busy), held(paths, NIGHTLY, 4201):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)  # a second `ebm stop`
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(serving, "check_port", begun)
+    monkeypatch.setattr(serving, "finish", finish)
+    before = signal.getsignal(signal.SIGTERM)
+    serving.serve(paths, NIGHTLY, 4200, said.append)
+    assert said == ["Ending the schedule.", os.getpid()]
+    assert holder(paths.work / "serve.lock") is None
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def wait_for(true: Callable[[], Any], what: str) -> Any:
@@ -85,9 +123,7 @@ def ended(port: int, state: str) -> Any:
     return ask(port, "flow_runs/filter", {"flow_runs": {"state": {"name": {"any_": [state]}}}})
 
 
-@pytest.mark.slow
-def test_a_time_in_crons_way_is_when_runs_are_scheduled_and_one_begins(trained: Path) -> None:
-    only_trained(JOINT)
+def test_a_time_in_crons_way_is_when_runs_are_scheduled(pipeline: Path) -> None:
     port, begun = free_port(), time.time()
     words = ["serve", JOINT, "--cron", "* * * * *", "--timezone", "Europe/Paris"]
     words += ["--port-prefect", str(port)]
@@ -107,9 +143,6 @@ def test_a_time_in_crons_way_is_when_runs_are_scheduled_and_one_begins(trained: 
         due = [datetime.fromisoformat(run["expected_start_time"]).timestamp() for run in runs]
         assert len(due) > 1 and set(np.diff(due)) == {60}
         assert all(run["parameters"] == {"name": JOINT} for run in runs)
-        (done, *_) = wait_for(lambda: ended(port, "UpToDate"), "run that found nothing to do")
-        assert "nothing changed" in done["state"]["message"]
-        assert datetime.fromisoformat(done["expected_start_time"]).timestamp() % 60 == 0
         assert "schedule of" in ebm("stop")
         assert process.wait(60) == 0
     finally:
@@ -138,6 +171,76 @@ def test_a_schedule_makes_runs_that_are_skipped_or_carried_out_and_ends_whole(
         assert process.wait(60) == 0
         assert not psutil.wait_procs(family, timeout=30)[1]
         assert "Nothing is scheduled" in ebm("status")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_one_of_several_experiments_is_taken_out_of_a_schedule_and_the_other_stays(
+    trained: Path,
+) -> None:
+    port = free_port()
+    words = ["serve", JOINT, GRID, "--cron", "0 3 1 1 *", "--port-prefect", str(port)]
+    process = subprocess.Popen([sys.executable, "-m", "flows", *words])
+
+    def due() -> set[str]:
+        """Return the experiments that `ebm status` knows a time of."""
+        found = json.loads(ebm("status", "--json"))["schedule"]
+        return {name for name, when in ((found or {}).get("next") or {}).items() if when}
+
+    try:
+        wait_for(lambda: due() == {JOINT, GRID}, "time of both")
+        said = f"{GRID} is taken out of the schedule until the next ebm serve; the others stay."
+        assert said in ebm("stop", GRID)
+        wait_for(lambda: due() == {JOINT}, "end of one")
+        time.sleep(2 * scheduler.POLL)
+        assert due() == {JOINT} and process.poll() is None
+        assert f"schedule of {JOINT}, {GRID} is ended" in ebm("stop")
+        assert process.wait(60) == 0
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_killed_schedule_takes_its_server_and_run_along_and_the_next_puts_them_in_order(
+    pipeline: Path,
+) -> None:
+    only_trained(JOINT)
+    port = free_port()
+    words = ["serve", JOINT, "--every", "5s", "--port-prefect", str(port)]
+
+    def runs(**which: Any) -> list[Any]:
+        """Return the runs that Prefect's server knows of, none where it does not answer yet."""
+        with suppress(OSError):
+            return ask(port, "flow_runs/filter", {"flow_runs": which})
+        return []
+
+    def late() -> bool:
+        """Tell whether runs are left that were due before the second schedule began."""
+        scheduled = runs(state={"type": {"any_": ["SCHEDULED"]}})
+        due = [datetime.fromisoformat(run["expected_start_time"]) for run in scheduled]
+        return any(when.timestamp() < begun for when in due)
+
+    process = subprocess.Popen([sys.executable, "-m", "flows", *words])
+    try:
+        with paused(step=6):
+            wait_for(Path(".work/paused").exists, "training")
+            cut_off = {run["id"] for run in runs(state={"type": {"any_": ["RUNNING"]}})}
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            assert not psutil.wait_procs(family, timeout=30)[1]
+            assert len(cut_off) == 2 and trainers() == []  # the schedule's run, and its stages'
+            time.sleep(10)  # more runs become due
+            process, begun = subprocess.Popen([sys.executable, "-m", "flows", *words]), time.time()
+            gone = {"id": {"any_": [*cut_off]}, "state": {"type": {"any_": ["CRASHED"]}}}
+            wait_for(lambda: len(runs(**gone)) == 2, "end of what was cut off")
+            wait_for(lambda: not late(), "end of what was due")
+        assert "schedule of" in ebm("stop")
+        assert process.wait(60) == 0
     finally:
         process.terminate()
         process.wait()

@@ -13,6 +13,7 @@ from tasks import registry, settings
 from tasks.mlflow_store import ADDRESS, Store
 from tasks.paths import Paths
 from tasks.registry import load, promote
+from tasks.run_promoted import promote_run
 from tests.tasks.conftest import NAME
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +95,55 @@ def test_a_version_is_of_the_run_that_trained_it_wherever_mlflow_is_told_to_look
     train(paths, 2)  # another model, which that run did not train
     list(promote(NAME, "best", paths))
     assert registry.versions(store, NAME)[0].run_id != run
+
+
+def flow_of(paths: Paths, store: Store, seed: int) -> tuple[str, str, torch.Tensor]:
+    """Train in a flow that MLflow knows; return the runs of flow and stage, and what is drawn."""
+    drawn = train(paths, seed)
+    flow = store.open_run(NAME, {})
+    tags = {"git.commit": f"c{seed}", "verdict": "healthy"}
+    run = store.open_run(f"{NAME} train-joint", tags, flow)
+    store.model(run, paths.model(NAME, "joint"), (1, 8, 8))
+    store.figures(flow, [{"step": 0, f"{NAME}/fid": 41.25, "other/fid": 3.0}])
+    for each in (run, flow):
+        store.close_run(each, "FINISHED")
+    return flow, run, drawn
+
+
+def test_the_model_of_an_earlier_run_is_promoted_by_the_id_of_its_flow_or_stage(
+    paths: Paths,
+) -> None:
+    store = Store(paths.root)
+    flow, run, first = flow_of(paths, store, 1)
+    later, _, _ = flow_of(paths, store, 2)  # whose model is the one in models/
+    said = list(promote_run(flow[:9], "champion", paths))
+    assert said[0] == f"{NAME} version 1 is champion"
+    assert torch.equal(load(NAME, root=paths.root).sample(2, seed=0), first)
+    [version] = registry.versions(store, NAME)
+    assert version.run_id == run
+    kept = {"git.commit": "c1", "verdict": "healthy", "ebm.part": "joint", "fid": "41.25"}
+    assert kept.items() <= version.tags.items()
+    again = list(promote_run(run, "champion", paths))[0]
+    assert again == f"{NAME} version 1 is champion, as it was"
+    assert list(promote(NAME, "here", paths))[0] == f"{NAME} version 2 is here"
+    assert list(promote_run(f"{later}:{NAME}", "here", paths))[0].endswith("here, as it was")
+
+
+def test_a_run_without_a_model_to_promote_says_what_would_be_right(paths: Paths) -> None:
+    with pytest.raises(ValueError, match=r"0123abc: there is no mlflow\.db here"):
+        list(promote_run("0123abc", "champion", paths))
+    store = Store(paths.root)
+    flow, _, _ = flow_of(paths, store, 1)
+    judged = store.open_run(f"{NAME} evaluate", {}, flow)
+    with pytest.raises(ValueError, match=rf"'{NAME} evaluate' of MLflow, which trained no final"):
+        list(promote_run(judged, "champion", paths))
+    with pytest.raises(ValueError, match=f"is a run of {NAME}; name one"):
+        list(promote_run(f"{flow}:other", "champion", paths))
+    with pytest.raises(ValueError, match="no run of mlflow.db begins with 0123abc; the latest"):
+        list(promote_run("0123abc", "champion", paths))
+    shutil.rmtree(paths.root / "mlruns")
+    with pytest.raises(ValueError, match=f"is gone from .*; `ebm promote {NAME}` registers"):
+        list(promote_run(flow, "champion", paths))
 
 
 @pytest.mark.parametrize("alias", ["", "v2", "latest", "a b", "7", "a/b", "-a"])
