@@ -95,6 +95,9 @@ def main(port: int, host: str = HOST) -> None:
     die_with_parent()
     keep_discreet()
     import uvicorn
+    from prefect.logging.configuration import setup_logging
+
+    setup_logging()
 
     uvicorn.run(
         prefect(host, port), host=host, port=port, log_level="error", timeout_graceful_shutdown=2

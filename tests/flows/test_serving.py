@@ -19,6 +19,7 @@ import yaml
 
 from flows import scheduler, serving
 from flows.environment import QUIET
+from flows.hold import hold
 from flows.locks import holder
 from flows.server import free_port
 from flows.serving import Schedule, duration, held, schedule
