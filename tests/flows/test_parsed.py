@@ -1,6 +1,8 @@
 """DVC reads what it always read, and parses each content once."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,35 @@ def test_mistakes_are_said_as_dvc_says_them(fs: object, tmp_path: Path, content:
         except ParseError as error:
             said.append((type(error), str(error)))
     assert said[0] == said[1]
+
+
+SETTINGS = "grids: [{size: 2}]\nfit: {rate: 1e-3, on: null, 3: odd, sizes: {}}\nseed: 0\n"
+KEYS = ["fit", "fit.rate", "fit.on", "fit.none", "fit.3", "fit.sizes", "grids", "grids.0.size"]
+KEYS += ["seed", "seed.none", "none", "fit.*", "fit.rat?", "", "fit.", ".fit"]
+
+
+@pytest.mark.parametrize("name, text", [("a.yaml", SETTINGS), ("a.py", "REVISION = 3\nseed = 0\n")])
+def test_settings_are_what_dvc_finds_by_the_same_keys(
+    fs: object, tmp_path: Path, name: str, text: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+
+    def told(read: Callable[..., Any], keys: list[str]) -> Any:
+        try:
+            return read(fs, str(path), keys, flatten=True)
+        except Exception as error:
+            return type(error), str(error)
+
+    for keys in (*([key] for key in [*KEYS, "REVISION"]), ["fit.rate", "seed", "none"], []):
+        assert told(parsed.settings, keys) == told(parsed.dvcs_own(), keys), keys
+
+
+def test_a_setting_is_a_copy(fs: object, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(SETTINGS)
+    parsed.settings(fs, str(path), ["grids"], flatten=True)["grids"].append("mine")
+    assert parsed.settings(fs, str(path), ["grids"], flatten=True) == {"grids": [{"size": 2}]}
 
 
 def test_dvc_asks_for_it(pipeline: Path) -> None:
