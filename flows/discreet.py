@@ -10,7 +10,7 @@ import re
 import traceback
 from typing import Any
 
-ADDRESS = re.compile(r"https?://\S+")
+ADDRESS = re.compile(r"https?://\S+|(?<=Redirect location: ).*")  # the second may be a path
 
 
 def discreet(*facts: Any, **more: Any) -> logging.LogRecord:
@@ -26,8 +26,10 @@ def hidden(text: str) -> str:
 
     >>> hidden("Client error '404 Not Found' for url 'https://chat.example.org/hooks/mine'")
     "Client error '404 Not Found' for url 'https://***"
+    >>> hidden("Redirect location: '/hooks/mine/'")
+    'Redirect location: ***'
     """
-    return ADDRESS.sub("https://***", text)
+    return ADDRESS.sub(lambda found: "https://***" if found[0].startswith("http") else "***", text)
 
 
 def keep_discreet() -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ebm.names import hint
 from flows import lockfile, parsed
 from flows.environment import prepare_environment
-from flows.locks import waiting_said
+from flows.locks import say_waiting
 from tasks.params_file import read_yaml
 from tasks.paths import Paths, label
 
@@ -73,7 +73,8 @@ def open_repo(paths: Paths, params: Path | None = None) -> Iterator[Any]:
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
     parsed.remember()
     try:
-        with waiting_said(paths), Repo(str(paths.root), fs=Overlay(), _wait_for_lock=True) as repo:
+        with Repo(str(paths.root), fs=Overlay(), _wait_for_lock=True) as repo:
+            say_waiting(paths, repo.lock)
             yield repo
     except DvcException as error:
         raise ValueError(f"DVC: {error}") from error

@@ -36,22 +36,28 @@ def end_now() -> None:
     """End this process, its stages before it, so that who waits for them puts outputs back."""
     paths = Paths()
     history.note_stopped(paths)
-    end_stages()
-    until = time.monotonic() + GRACE
-    while backup.waiting(paths) and time.monotonic() < until:
+    told, until = set[int](), time.monotonic() + GRACE
+    while time.monotonic() < until:
+        end_stages(told)
+        if not backup.waiting(paths):
+            break
         time.sleep(0.05)
     print("ebm: stopped; run it again and it goes on where it was", file=sys.stderr, flush=True)
     os._exit(130)
 
 
-def end_stages() -> None:
+def end_stages(told: set[int]) -> None:
     """Tell the stages that this process, or a worker of it, has started that a person ends them.
 
     A terminal's Ctrl-C has reached them already; `ebm stop` tells the run alone.
+
+    Args:
+        told: processes that have been told, and need not be again.
     """
     import psutil
 
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            if process.cmdline()[1:3] == ["-m", "tasks"]:
+            if process.pid not in told and process.cmdline()[1:3] == ["-m", "tasks"]:
+                told.add(process.pid)
                 process.send_signal(signal.SIGINT)

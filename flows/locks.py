@@ -4,9 +4,8 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tasks.paths import Paths
 
@@ -46,19 +45,26 @@ def listed(pid: int, inode: int) -> bool:
     return any(each is not None and each.groups() == (str(pid), str(inode)) for each in held)
 
 
-@contextmanager
-def waiting_said(paths: Paths) -> Iterator[None]:
-    """Say so where another command has DVC for some seconds: it is waited for without end."""
+def say_waiting(paths: Paths, lock: Any) -> None:
+    """Have it said where another command has DVC's lock for some seconds: it is waited for.
+
+    Args:
+        lock: DVC's own, of a repository.
+    """
+    take = lock.lock
 
     def look() -> None:
         pid = holder(paths.root / ".dvc" / "tmp" / "lock")
         if pid not in (None, os.getpid()):
             print(f"ebm: DVC is in use by process {pid}; what needs it waits", file=sys.stderr)
 
-    timer = threading.Timer(PATIENCE, look)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    def take_and_say() -> None:
+        timer = threading.Timer(PATIENCE, look)
+        timer.daemon = True
+        timer.start()
+        try:
+            take()
+        finally:
+            timer.cancel()
+
+    lock.lock = take_and_say

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -29,8 +30,21 @@ def mend(paths: Paths) -> str | None:
         return f"{path} was cut by a kill and is removed"
     if not others:
         return None
-    write_json(path, without(found, others))
+    from dvc.lock import LockError
+
+    try:
+        with guarded(path):
+            write_json(path, without(json.loads(path.read_text()), others))
+    except (LockError, ValueError):  # another command of DVC writes it now
+        return None
     return f"{path} named a killed process whose id is another's now; it is left out"
+
+
+def guarded(path: Path) -> Any:
+    """Return the lock under which DVC itself changes its list."""
+    from dvc.lock import make_lock
+
+    return make_lock(f"{path}.lock", tmp_dir=str(path.parent))
 
 
 def named(found: dict[str, Any]) -> Iterator[int]:
@@ -50,8 +64,13 @@ def without(found: dict[str, Any], others: set[int]) -> dict[str, Any]:
 
 
 def began_after(pid: int, moment: float) -> bool:
-    """Tell whether a process lives that has begun after a moment (seconds since 1970)."""
+    """Tell whether a process lives that has begun after a moment (seconds since 1970).
+
+    A command of DVC or of ours never counts as one: a clock that was set may tell so of them.
+    """
     try:
-        return psutil.Process(pid).create_time() > moment + TICK
+        process = psutil.Process(pid)
+        ours = {"dvc", "ebm", "flows"} & {Path(word).name for word in process.cmdline()[:4]}
+        return not ours and process.create_time() > moment + TICK
     except psutil.Error:
         return False

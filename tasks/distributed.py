@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -75,7 +75,9 @@ class OnThisHost(DDPStrategy):
         on_cpu = self.root_device.type == "cpu"
         torch.distributed.init_process_group(
             "gloo" if on_cpu else "nccl",
-            init_method=self.meeting.resolve().as_uri(),
+            store=torch.distributed.FileStore(  # type: ignore[attr-defined]
+                str(self.meeting), self.num_processes
+            ),
             rank=self.local_rank,
             world_size=self.num_processes,
             device_id=None if on_cpu else self.root_device,
@@ -118,6 +120,10 @@ def launch(work: Work, job: Any, count: int, device: str, threads: int) -> dict[
             )
             entry = partial(enter, work=work, job=job, threads=threads, errors=errors)
             return fabric.launch(entry)  # type: ignore[no-any-return]
+    except KeyboardInterrupt:  # who pressed Ctrl-C may have told this process alone
+        for child in active_children():
+            child.kill()
+        raise
     except ProcessExitedException as error:
         if error.signal_name is None and not errors.empty():
             raise RuntimeError(errors.get()) from None
@@ -184,7 +190,8 @@ def check_gpus(count: int, device: str) -> None:
 
 
 def keep_to_loopback() -> None:
-    """Have gloo speak over the loopback device, where there is one and nothing else is said."""
+    """Have gloo and NCCL speak over the loopback device, where nothing else is said."""
     names = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
     if names:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", names[0])
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", f"={names[0]}")

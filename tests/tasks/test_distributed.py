@@ -80,6 +80,8 @@ def at(project, monkeypatch):
     """The tiny project as the working folder, its data prepared, two processes asked for."""
     monkeypatch.chdir(project)
     monkeypatch.setenv("PYTHONPATH", str(HERE.parents[1]))
+    (project / "a 100% odd name").mkdir()
+    monkeypatch.setenv("TMPDIR", str(project / "a 100% odd name"))  # where the processes meet
     monkeypatch.setattr("tasks.__main__.die_with_parent", lambda asker: None)
     params = yaml.safe_load((project / "params.yaml").read_text())
     stage = params["experiments"]["tiny"]["train"]["joint"]
@@ -108,17 +110,22 @@ def train():
     return subprocess.run(TRAIN, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def killed(at):
-    """Train, kill the second process once there is a checkpoint; return how the stage ended.
-
-    Also the processes that learned, and where they and the stage listened.
-    """
+def training(at):
+    """Start to train, and return the stage, once there is a checkpoint, and its processes."""
     stage = subprocess.Popen(TRAIN, stderr=subprocess.PIPE, text=True)
     scratch, end = at / ".work" / "scratch" / "tiny", time.monotonic() + PATIENCE
     while not list(scratch.rglob("checkpoint.pt")):
         assert stage.poll() is None and time.monotonic() < end, stage.stderr.read()
         time.sleep(0.01)
-    pair = workers(stage.pid)
+    return stage, workers(stage.pid)
+
+
+def killed(at):
+    """Train, kill the second process once there is a checkpoint; return how the stage ended.
+
+    Also the processes that learned, and where they and the stage listened.
+    """
+    stage, pair = training(at)
     every = [link for pid in (stage.pid, *pair) for link in psutil.Process(pid).net_connections()]
     listened = {link.laddr.ip for link in every if link.status == psutil.CONN_LISTEN}
     os.kill(pair[1], signal.SIGKILL)
@@ -145,6 +152,13 @@ def test_a_killed_process_ends_the_others_and_a_rerun_gives_the_bits_of_a_whole_
     figures = next((at / ".work" / "figures").rglob("train-joint.jsonl")).read_text()
     assert json.loads(figures.splitlines()[0])["step"] > 5, "it did not go on from its checkpoint"
     assert (at / "models/tiny/joint/model.pt").read_bytes() == whole
+
+
+def test_a_stage_that_is_told_alone_to_stop_ends_its_processes_at_once(at):
+    stage, pair = training(at)
+    stage.send_signal(signal.SIGINT)
+    stage.communicate(timeout=4)  # less than a run waits for it
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pair)
 
 
 def test_batch_that_the_processes_cannot_share_is_refused(at):
