@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from flows import server
 from flows.gate import HOST, TOKEN, homes
 from tasks.mlflow_store import VIEW
 
@@ -114,7 +115,6 @@ def runs(root: Path) -> str:
 
 def prefect_page(root: Path, port: int, host: str = HOST, token: str = "") -> Page:
     """Return Prefect's page over <root>/.prefect."""
-    command = [sys.executable, "-m", "flows.server", str(port), host]
     address = f"http://{host}:{port}/api"
     environment = {
         "PREFECT__SERVER_FINAL": "1",
@@ -126,7 +126,9 @@ def prefect_page(root: Path, port: int, host: str = HOST, token: str = "") -> Pa
         "PREFECT_SERVER_UI_V2_ENABLED": "false",  # its newer page asks a host of advertisers
     }
     environment[TOKEN] = token
-    return Page("Prefect", host, port, command, environment, f"http://{host}:{port}/")
+    return Page(
+        "Prefect", host, port, server.command(port, host), environment, f"http://{host}:{port}/"
+    )
 
 
 def serve(shown: Sequence[Page], logs: Path, say: Callable[[str], None] = print) -> None:

@@ -61,13 +61,18 @@ def start(port: int, log: Path) -> subprocess.Popen[bytes]:
     }
     with log.open("wb") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.server", str(port)],
+            command(port),
             env={**os.environ, **quiet},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
             start_new_session=True,
         )
+
+
+def command(port: int, host: str = HOST) -> list[str]:
+    """Return the command by which this process has a server."""
+    return [sys.executable, "-m", "flows.server", str(port), host, str(os.getpid())]
 
 
 def wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -90,9 +95,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def main(port: int, host: str = HOST) -> None:
-    """Serve until the parent ends."""
-    die_with_parent()
+def main(port: int, host: str, asker: int) -> None:
+    """Serve until the process that asked for it ends, which may have been before this began."""
+    die_with_parent(asker)
     keep_discreet()
     import uvicorn
     from prefect.logging.configuration import setup_logging
@@ -105,4 +110,4 @@ def main(port: int, host: str = HOST) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), *sys.argv[2:])
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

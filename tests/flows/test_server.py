@@ -1,5 +1,6 @@
 """Prefect's server of a run ends with it, and is not started where there is one."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +35,13 @@ def test_a_killed_flow_leaves_no_server(pipeline: Path) -> None:
     flow.wait()
     psutil.wait_procs([process], timeout=20)
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_server_whose_flow_was_killed_before_it_began_does_not_begin() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [*servers.command(servers.free_port())[:-1], str(gone.pid)]
+    assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
 
 
 def test_a_server_that_is_there_is_used(
