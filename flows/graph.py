@@ -216,7 +216,7 @@ def settings(
     """Say each single setting that changed, with its value before and now."""
     for key in keys:
         old = leaves(before[key], key) if key in before else {}
-        new = leaves(at(content, key), key)
+        new = leaves(parsed.at(content, key, ABSENT), key)
         for name in [*old, *(n for n in new if n not in old)]:
             was, now = old.get(name, ABSENT), new.get(name, ABSENT)
             if was != now:
@@ -241,15 +241,6 @@ def leaves(value: Any, key: str) -> dict[str, Any]:
     else:
         return {key: value}
     return {k: v for name, item in parts for k, v in leaves(item, f"{key}.{name}").items()}
-
-
-def at(content: Any, key: str) -> Any:
-    """Return the value at a dotted key, ABSENT where there is none."""
-    for step in key.split("."):
-        if not isinstance(content, Mapping) or step not in content:
-            return ABSENT
-        content = content[step]
-    return content
 
 
 def would_run(

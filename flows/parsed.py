@@ -6,12 +6,12 @@ nothing to do (`python -m benchmarks.suite`).
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 FILES = (".yaml", ".py")
-ABSENT = object()
+NOWHERE = object()
 
 
 def remember() -> None:
@@ -51,17 +51,17 @@ def settings(
     if not key_paths or not flatten or not path.endswith(FILES):
         return dvcs_own()(fs, path, key_paths, flatten, **other)
     known = content(path, fs, **other)
-    found = {key: at(known, key) for key in key_paths}
-    if left := [key for key, value in found.items() if value is ABSENT]:
-        found |= {key: ABSENT for key in left} | dvcs_own()(fs, path, left, True, **other)
-    return {key: copy.deepcopy(each) for key, each in found.items() if each is not ABSENT}
+    found = {key: at(known, key, NOWHERE) for key in key_paths}
+    if left := [key for key, value in found.items() if value is NOWHERE]:
+        found |= dvcs_own()(fs, path, left, True, **other)
+    return {key: copy.deepcopy(each) for key, each in found.items() if each is not NOWHERE}
 
 
-def at(known: Any, key: str) -> Any:
-    """Return what stands under a full key, ABSENT where no mapping has it."""
+def at(known: Any, key: str, absent: Any) -> Any:
+    """Return what stands under a full key, `absent` where no mapping has it."""
     for name in key.split("."):
-        if not isinstance(known, dict) or name not in known:
-            return ABSENT
+        if not isinstance(known, Mapping) or name not in known:
+            return absent
         known = known[name]
     return known
 
