@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import psutil
 import yaml
 
-from ebm.datasets.source import sha256
+from ebm.checksum import sha256
 
 ROOT = Path(__file__).parents[1]
 CODE = ("ebm", "tasks", "flows")

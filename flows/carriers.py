@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ebm.datasets import FETCHED, source_of
-from ebm.datasets.source import Source, at_hand, inspect, locate
+from ebm.datasets.fetch import at_hand, inspect, locate
+from ebm.datasets.source import Source
 from flows.doctor import Check
 from tasks.paths import Paths
 from tasks.settings import Params, read

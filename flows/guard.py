@@ -122,7 +122,7 @@ def full(paths: Paths) -> bool:
 def source(stage: Stage) -> None:
     """Refuse to fetch what is nowhere, truncated or altered; addresses are tried later."""
     from ebm.datasets import source_of
-    from ebm.datasets.source import inspect
+    from ebm.datasets.fetch import inspect
 
     inspect(source_of(stage.name))
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ebm.datasets import source_of
-from ebm.datasets.source import Source, fetch
+from ebm.datasets.fetch import fetch
+from ebm.datasets.source import Source
 from tasks.artefacts import new_folder
 from tasks.monitor import Monitor
 from tasks.paths import Paths

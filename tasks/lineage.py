@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from ebm.datasets.source import sha256, together
+from ebm.checksum import sha256, together
 from tasks.artefacts import read_json
 from tasks.paths import Paths
 

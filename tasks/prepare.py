@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ebm.checksum import sha256, together
 from ebm.datasets import loader
-from ebm.datasets.source import sha256, together
 from tasks.artefacts import new_folder, save_arrays, write_json
 from tasks.dataset_settings import Dataset
 from tasks.inputs import PrepareInputs

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from ebm.datasets.source import sha256, together
+from ebm.checksum import sha256, together
 from ebm.names import hint
 from tasks import lineage
 from tasks.artefacts import read_json

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ebm.datasets.source import sha256
+from ebm.checksum import sha256
 from tasks.paths import Paths, label
 
 SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}

@@ -25,15 +25,16 @@ import torch  # noqa: E402
 import yaml  # noqa: E402
 
 from ebm.datasets.digits import SOURCE  # noqa: E402
-from ebm.datasets.source import fetch  # noqa: E402
+from ebm.datasets.fetch import fetch  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Keep a stage that a test runs in this process from leaving its threads behind."""
+def as_it_began() -> Iterator[None]:
+    """Keep a stage that a test runs in this process from leaving its threads and dice behind."""
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     yield
     torch.set_num_threads(1)
 

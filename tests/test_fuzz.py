@@ -26,9 +26,10 @@ from PIL import Image
 
 from ebm import checkpoint, stored
 from ebm.datasets import anime_faces, cifar10, positions, smiles
+from ebm.datasets.download import extract
 from ebm.datasets.idx import read_idx
 from ebm.datasets.picture import FORMATS, read_mask, read_whole
-from ebm.datasets.source import Source, extract
+from ebm.datasets.source import Source
 from flows import lockfile, overrides
 from tasks import score_lines
 from tasks.artefacts import load_arrays, read_json

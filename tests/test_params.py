@@ -12,8 +12,8 @@ import yaml
 from dvc.repo import Repo
 from pydantic import BaseModel
 
+from ebm.checksum import sha256
 from ebm.datasets import WEIGHTS, loader
-from ebm.datasets.source import sha256
 from ebm.metrics.efficientnet import bare
 from ebm.settings import Settings
 from tasks.__main__ import main

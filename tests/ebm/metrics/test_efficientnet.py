@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from ebm.checksum import sha256
 from ebm.datasets import source_of
-from ebm.datasets.source import sha256
 from ebm.metrics.efficientnet import INPUT, STANDARD, EfficientNet, bare, efficientnet_input
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ebm.datasets import source_of
-from ebm.datasets.source import fetch
+from ebm.datasets.fetch import fetch
 from ebm.metrics.features import (
     STANDARD,
     Inception,
