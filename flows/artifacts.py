@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.graph import Stage
-from flows.runner import Order, Row
+from flows.work import Order, Row
 from tasks import described, lineage
 from tasks.artefacts import read_json
 from tasks.experiment_settings import Experiment

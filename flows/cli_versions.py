@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.command import HERE, Force, Json, command
+from flows.command import HERE, Force, Json, command, show_table
 
 TRAINED = "An experiment of params.yaml, or the id of an MLflow run (7 characters or more)"
 SIDE = "NAME, NAME@REVISION of git, or the id of an MLflow run (7 characters or more)."
@@ -33,7 +33,6 @@ def compare(
     [bold]ebm compare 3f9c2ab 81d04e7[/bold], two runs of MLflow.
     """
     from flows import compared
-    from flows.cli import show_table
     from tasks.paths import Paths
 
     told = compared.compare(Paths(), a, b, HERE.get(), out, force)

@@ -24,9 +24,9 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="An experiment of params.yaml, as `ebm list` shows.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same samples.")]
 Out = Annotated[
-    Path | None, typer.Option(help="A folder, or a file that ends with .png; this folder if none.")
+    Path | None, typer.Option(help="A folder, or a file (.png mostly); this folder if none.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Write over what is there.")]
 
@@ -91,3 +91,11 @@ def sentence(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     expected = isinstance(error, ValueError | RuntimeError | FileNotFoundError)
     return text if expected else f"{text} (EBM_DEBUG=1 shows where)"
+
+
+def show_table(table: Any) -> None:
+    """Print a table as wide as the terminal, or as it needs where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    Console(width=None if console.is_terminal else 160).print(table)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ebm.names import hint
 from flows.room import cores
-from flows.runner import ENGINES
+from flows.work import ENGINES
 
 GPU = "GPU"  # Dask's resource: `dask worker ... --resources GPU=1`
 PATIENCE = 30  # seconds that a cluster has to answer

@@ -27,9 +27,10 @@ from flows.environment import prepare_environment
 from flows.graph import Stage, all_stages, open_repo, stages_of, status, would_run
 from flows.hold import hold
 from flows.room import need_of
-from flows.runner import Hooks, Manner, Order, Outcome, Row, Work, carry, interrupted, silent
+from flows.runner import carry, interrupted, silent
 from flows.server import server
 from flows.side_by_side import Run
+from flows.work import Hooks, Manner, Order, Outcome, Row, Work
 from tasks import settings
 from tasks.artefacts import write_text
 from tasks.params_file import override, read_yaml

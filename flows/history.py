@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flows.runner import Outcome
+from flows.work import Outcome
 from tasks.artefacts import read_json, write_json
 from tasks.paths import Paths
 from tasks.scratch import Busy, birth

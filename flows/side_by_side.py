@@ -13,7 +13,7 @@ from typing import Any
 from flows import engines
 from flows.graph import Stage
 from flows.room import Need, Room, need_of
-from flows.runner import Hooks, Order, Row, Work
+from flows.work import Hooks, Order, Row, Work
 from tasks.paths import Paths
 from tasks.settings import Params
 

@@ -14,7 +14,7 @@ from PIL import Image
 from flows import artifacts
 from flows.artifacts import Progress, flow_tags, followed, key, markdown, show_results, stage_tags
 from flows.graph import Stage
-from flows.runner import Order, Row
+from flows.work import Order, Row
 from tasks.artefacts import write_json
 from tasks.paths import Paths
 from tasks.settings import Params, read

@@ -9,8 +9,8 @@ import pytest
 from flows import engines, guard, side_by_side, suite
 from flows.choice import choose
 from flows.experiment import Hooks, Manner, Work, run_experiments
-from flows.runner import Order
 from flows.side_by_side import Run
+from flows.work import Order
 from tasks import settings
 from tasks.paths import Paths
 from tests.conftest import ROOT

@@ -9,7 +9,7 @@ from rich.console import Console
 from flows.display import SPEAK, Display
 from flows.experiment import Row
 from flows.graph import Stage
-from flows.runner import Manner, Work
+from flows.work import Manner, Work
 from tasks.artefacts import write_json
 from tasks.paths import Paths
 

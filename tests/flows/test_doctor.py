@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import cli, cli_on_schedule, doctor
+from flows import cli_on_schedule, cli_results, doctor
 from flows.dashboard import PORTS
 from tasks.paths import Paths
 
@@ -93,7 +93,7 @@ def test_loopback_and_torch_are_there() -> None:
 
 
 def test_the_ports_looked_at_are_those_of_the_commands() -> None:
-    for command in (cli.dashboard, cli_on_schedule.serve):
+    for command in (cli_results.dashboard, cli_on_schedule.serve):
         asked = inspect.signature(command).parameters
         own = {name: one.default for name, one in asked.items() if name.startswith("port_")}
         assert own and all(PORTS[f"--{name.replace('_', '-')}"] == own[name] for name in own)
