@@ -47,8 +47,11 @@ class EvaluateSettings(Settings):
         description="cnn: a classifier trained on the data's labels; pixels: averaged to 8x8; "
         "inception: the network of FID, which needs a reference of the data set",
     )
-    fid: bool = Field(
-        default=False, exclude_if=missing, description="FID, from 2,048 images on either side"
+    fid: Literal["test", "train"] | None = Field(
+        default=None,
+        exclude_if=missing,
+        description="FID to the test images, or to training images as most published figures are "
+        "(all but as many as a draw has, which give the floor); from 2,048 on either side",
     )
     kid: KidSettings | None = Field(default=None, exclude_if=missing)
     precision_recall: PrecisionRecallSettings | None = Field(default=None, exclude_if=missing)

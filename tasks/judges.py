@@ -180,9 +180,10 @@ def inception(asked: Asked, paths: Paths) -> Judge:
     folder = paths.reference(asked.dataset, "inception")
     known, manifest = load_arrays(folder / "features.npz"), read_json(folder / "manifest.json")
     count = min(asked.count, len(known["train"]))
-    train = known["train"][np.arange(count) * len(known["train"]) // count].astype(np.float64)
-    test = known["test"].astype(np.float64)
-    own = [frechet(asked, manifest, train, test)] if asked.settings.fid else []
+    rows = np.arange(count) * len(known["train"]) // count
+    train, test = known["train"][rows].astype(np.float64), known["test"].astype(np.float64)
+    others = np.delete(known["train"], rows, 0) if asked.settings.fid == "train" else test
+    own = [frechet(asked, manifest, train, others)] if asked.settings.fid else []
     network = Inception(
         paths.root / manifest["weights"], manifest["sha256"], pick_device(manifest["device"])
     )
@@ -200,16 +201,23 @@ def inception(asked: Asked, paths: Paths) -> Judge:
     )
 
 
-def frechet(asked: Asked, manifest: dict[str, Any], train: Images, test: Images) -> Measure:
+def frechet(asked: Asked, manifest: dict[str, Any], train: Images, real: Images) -> Measure:
     """Return FID, or the Frechet distance by weights that are not the standard ones.
 
+    Args:
+        asked: what is to be judged.
+        manifest: of the reference.
+        train: (N, D), features of training images, which give the floor.
+        real: (M, D), of the test images, or of other training images.
+
     Raises:
-        ValueError: there are too few samples, test images or training images.
+        ValueError: there are too few samples or real images.
     """
+    part = "training" if asked.settings.fid == "train" else "test"
     check_count(asked.count, f"experiments.{asked.name}.sample.count, a draw of samples,")
-    check_count(len(test), f"the test part of the reference of {asked.dataset}")
+    check_count(len(real), f"the {part} part of the reference of {asked.dataset}")
     check_count(len(train), f"the training part of the reference of {asked.dataset}, the floor,")
-    standard, known = manifest["sha256"] == STANDARD, fid_moments(test, "the test set")
+    standard, known = manifest["sha256"] == STANDARD, fid_moments(real, "the real images")
     title = "FID" if standard else "Frechet distance by other weights than FID's"
     return Measure(
         f"fid_{asked.count}" if standard else f"frechet_{manifest['network']}",
@@ -217,8 +225,8 @@ def frechet(asked: Asked, manifest: dict[str, Any], train: Images, test: Images)
         TRAIN,
         NOISE,
         "lower",
-        f"{title}, of {asked.count} samples to {len(test)} test images; floor: {len(train)} "
-        "training images, ceiling: uniform noise.",
+        f"{title}, of {asked.count} samples to {len(real)} {part} images; floor: {len(train)} "
+        f"{'other ' if part == 'training' else ''}training images, ceiling: uniform noise.",
     )
 
 

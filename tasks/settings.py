@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from ebm.datasets import loader
+from ebm.metrics.fid import check_count
 from ebm.names import hint
 from ebm.settings import Settings
 from tasks.dataset_settings import Dataset
@@ -78,6 +79,18 @@ class Params(Settings):
                         f"experiments.{name}.{key} {network}; references has none "
                         f"of the data set {experiment.dataset} by it"
                     )
+            self.check_fid(name, experiment)
+
+    def check_fid(self, name: str, experiment: Experiment) -> None:
+        """FID has enough images on either side; it would be refused after all training else."""
+        part = getattr(experiment.evaluate, "fid", None)
+        if part is None:
+            return
+        check_count(experiment.sample.count, f"experiments.{name}.sample.count, a draw of samples,")
+        if part == "test":
+            held = f"datasets.{experiment.dataset}.test"
+            what = f"{held}, to which experiments.{name}.evaluate.fid holds samples,"
+            check_count(self.datasets[experiment.dataset].test, what)
 
 
 def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Params:

@@ -223,19 +223,43 @@ def test_samples_are_measured_by_the_network_that_made_the_reference(tmp_path: P
         assert "coarser grid, upsampled" not in row and "uniform noise" in row
 
 
+def held_to(part: str, count: int) -> judges.Asked:
+    settings = EvaluateSettings(against="test", networks=["inception"], fid=part)
+    return judges.Asked("trial", "bars", settings, count, 0)
+
+
 def test_fid_is_refused_below_2048_images_and_named_with_its_count(tmp_path: Path) -> None:
     paths = project(tmp_path, bars(40, 2)["x"][None])
     with_reference(paths, 60, 40)
     with pytest.raises(ValueError, match="experiments.trial.sample.count, .* has 40 images; FID"):
-        run(paths, **asking(networks=["cnn", "inception"], fid=True))
-    asked = judges.Asked("trial", "bars", None, 2048, 0)
+        run(paths, **asking(networks=["cnn", "inception"], fid="test"))
+    asked, standard = held_to("test", 2048), {"sha256": STANDARD, "network": "inception"}
     real = np.random.default_rng(0).standard_normal((2048, 2048)).astype(np.float32)
     with pytest.raises(ValueError, match="test part of the reference of bars has 2047 images"):
-        judges.frechet(asked, {"sha256": STANDARD, "network": "inception"}, real, real[1:])
-    found = judges.frechet(asked, {"sha256": STANDARD, "network": "inception"}, real, real)
+        judges.frechet(asked, standard, real, real[1:])
+    found = judges.frechet(asked, standard, real, real)
     assert found.metric == "fid_2048" and "2048 samples to 2048 test images" in found.about
     own = judges.frechet(asked, {"sha256": "0" * 64, "network": "inception_0"}, real, real)
     assert own.metric == "frechet_inception_0" and not own.about.startswith("FID")
+    found = judges.frechet(held_to("train", 2048), standard, real, real)
+    assert "2048 samples to 2048 training images; floor: 2048 other training" in found.about
+
+
+def test_training_images_that_fid_is_held_to_are_none_of_those_of_the_floor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = project(tmp_path, bars(20, 2)["x"][None])
+    with_reference(paths, 60, 40)
+    told: list[np.ndarray] = []
+    monkeypatch.setattr(judges, "frechet", lambda asked, known, *sets: told.extend(sets))
+    kept = load_arrays(paths.reference("bars", "inception") / "features.npz")
+    judges.inception(held_to("train", 20), paths)
+    floor, real = told
+    assert len(floor) == 20 and len(real) == 40
+    both = np.concatenate([floor, real])
+    assert sorted(map(tuple, both)) == sorted(map(tuple, kept["train"].astype(np.float64)))
+    judges.inception(held_to("test", 20), paths)
+    assert (told[3] == kept["test"]).all()
 
 
 def test_weights_that_changed_since_the_reference_are_refused(tmp_path: Path) -> None:
@@ -265,7 +289,7 @@ def test_settings_that_need_more_images_are_refused_by_name(
     ("settings", "words"),
     [
         ({"networks": ["cnn"]}, "feature_epochs is missing; the network cnn needs it"),
-        ({"networks": ["pixels"], "fid": True}, "fid needs the network inception"),
+        ({"networks": ["pixels"], "fid": "test"}, "fid needs the network inception"),
         ({"networks": [], "one_nn": True}, "networks is empty"),
         ({"networks": ["pixels", "pixels"]}, "may be named once"),
         ({"networks": ["inception"], "against": "validation"}, "references are of the test part"),

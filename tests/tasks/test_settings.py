@@ -409,6 +409,27 @@ def test_inception_needs_a_reference_of_the_data_set() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fid", "count", "words"),
+    [
+        ("test", 2047, f"experiments.{NAME}.sample.count, a draw of samples, has 2047 images; FID"),
+        ("train", 2047, f"experiments.{NAME}.sample.count, a draw of samples, has 2047 images"),
+        ("test", 2048, "datasets.digits.test, to which .* holds samples, has [0-9]+ images; FID"),
+        ("train", 2048, ""),
+    ],
+)
+def test_fid_of_too_few_images_is_refused_before_any_work(fid: str, count: int, words: str) -> None:
+    content = {**override(ALONE, {}), "references": {"a": REFERENCE}}
+    experiment = content["experiments"][NAME]
+    experiment["evaluate"] |= {"networks": ["cnn", "inception"], "fid": fid}
+    experiment["sample"]["count"] = count
+    if words:
+        with pytest.raises(SettingsError, match=words):
+            validate(content)
+    else:
+        assert validate(content).experiments[NAME].evaluate.fid == "train"
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         (
