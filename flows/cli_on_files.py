@@ -19,12 +19,14 @@ def sample(
     ] = False,
     force: Force = False,
 ) -> None:
-    """Draw pictures from a trained model: one sheet, in the folder you are in.
+    """Draw from a trained model: pictures on one sheet, points in a .csv, molecules in a .smi.
 
-    Sample i depends on the seed and i alone: a larger count adds pictures and changes none.
+    The file is written in the folder you are in. Sample i depends on the seed and i alone: a
+    larger count adds samples and changes none.
 
     Examples: [bold]ebm sample multigrid-digits --count 64 --seed 7[/bold];
-    [bold]ebm sample multigrid-digits --each --out digits[/bold]
+    [bold]ebm sample multigrid-digits --each --out digits[/bold];
+    [bold]ebm sample molecules-zinc --count 1000[/bold], a SMILES a line
     """
     from flows.on_files import Asked, samples
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from flows.results import experiments, pick
+from tasks.kinds import kind_of
 from tasks.paths import Paths
 
 if TYPE_CHECKING:
     from tasks.on_files import Ranking
 
 OWNED = ("data", "models", "results", "samples")  # folders that the pipeline alone writes
+ENDINGS = {"points": ".csv", "molecules": ".smi"}  # of samples by kind; pictures end with .png
 COMPARE = "f(x) is known up to log Z: compare the figures of one model, not those of two."
 
 
@@ -38,9 +40,19 @@ class Asked(NamedTuple):
 
 
 def samples(asked: Asked, count: int, seed: int, each: bool) -> Iterator[str]:
-    """Draw, write, and say where."""
+    """Draw, write, and say where.
+
+    Raises:
+        ValueError: what the model learned follows on what is given, or has no file for each.
+    """
     paths = known(asked.name)
     stem = f"{asked.name}-samples-seed-{seed}"
+    kind = kind_here(asked.name, paths, "drawn without a beginning")
+    if kind in ENDINGS:
+        if each:
+            raise ValueError(f"samples of {asked.name} are lines of one file; leave out --each")
+        yield lines(asked, kind, count, seed, stem, paths)
+        return
     where = asked.here / (asked.out or stem) if each else target(asked, f"{stem}.png", paths)
     targets = [where]
     if each:
@@ -51,6 +63,32 @@ def samples(asked: Asked, count: int, seed: int, each: bool) -> Iterator[str]:
     on_files.draw(on_files.open_model(asked.name, paths), count, seed, targets)
     what = f"{count} pictures in " if each else f"a sheet of {count} samples, "
     yield f"Written: {what}{shown(where, asked.here)}"
+
+
+def lines(asked: Asked, kind: str, count: int, seed: int, stem: str, paths: Paths) -> str:
+    """Draw what is no picture, write it, and say where."""
+    ending = ENDINGS[kind]
+    path = place(asked.here / (asked.out or "."), stem + ending, paths, asked.force, ending)
+    from tasks import on_files, sample_lines
+
+    model = on_files.open_model(asked.name, paths)
+    what = sample_lines.WRITERS[kind](model, count, seed, path, asked.name, paths)
+    return f"Written: {what}, {shown(path, asked.here)}"
+
+
+def kind_here(name: str, paths: Paths, not_done: str) -> str | None:
+    """Return the kind of an experiment, None for images.
+
+    Raises:
+        ValueError: it is one of trajectories.
+    """
+    kind = kind_of(pick(experiments(paths), name).get("evaluate"))
+    if kind == "trajectories":
+        raise ValueError(
+            f"{name} learned trajectories, which are not {not_done}; `ebm forecast {name} FILE` "
+            "has those in a file walk on"
+        )
+    return kind
 
 
 def completions(asked: Asked, image: Path, mask: Path, times: int, seed: int) -> Iterator[str]:
@@ -115,9 +153,21 @@ def forecasts(asked: Asked, file: Path, count: int, seed: int) -> Iterator[str]:
 
 
 def ranking(asked: Asked, files: Sequence[Path]) -> "Ranking":
-    """Score files."""
+    """Score files.
+
+    Raises:
+        ValueError: the model learned from what such files do not hold.
+    """
     paths = known(asked.name)
+    kind = kind_here(asked.name, paths, "ranked")
     from tasks import on_files
+    from tasks.score_lines import TEXTS, is_text
+
+    if kind in ENDINGS and not any(map(is_text, files)):
+        raise ValueError(
+            f"{asked.name} learned from {kind}; give text files with a line for each, whose names "
+            f"end with {', '.join(TEXTS)}"
+        )
 
     given = [on_files.File(str(each), asked.here / each) for each in files]
     return on_files.rank(asked.name, given, paths)
