@@ -22,8 +22,8 @@ test: install lint ## check style, types, contracts, and run the tests
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -n 2 --dist loadfile
 
 slow: install ## run the tests that take minutes, and those in a browser
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -rs -m "(slow or browser) and not data" --timeout 1500
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -rs -m data --timeout 1500
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -rs -m "(slow or browser) and not (data or measures)" --timeout 1500
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -rs -m "data or measures" --timeout 1500
 
 faults: install ## kill, fill and tear a small project, once in each way (half an hour)
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 pytest -q -rs -m fault --timeout 1500

@@ -7,7 +7,6 @@ N(0, I). All are measured in turns in one run, on the settings' threads; the dat
 costs the same. Writes results/benchmarks/latent.json.
 """
 
-import json
 import statistics
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import yaml
 
 from benchmarks.training import in_turns
 from ebm.learn import learner_class
+from tasks.artefacts import write_json
 from tasks.device import describe
 from tasks.lineage import commit
 
@@ -81,7 +81,7 @@ def main() -> int:
         "share": {name: round(v / seconds[PUBLISHED], 3) for name, v in seconds.items()},
     }
     target = ROOT / "results" / "benchmarks" / "latent.json"
-    target.write_text(json.dumps(found, indent=1) + "\n")
+    write_json(target, found)
     print(target.read_text())
     return 0
 

@@ -1,7 +1,7 @@
 """What Prefect, DVC and MLflow cost beside the work itself, on an experiment of five minutes.
 
-    python -m benchmarks.overhead [--seconds 300]
-    python -m benchmarks.overhead --ends
+    python -m benchmarks.overhead [--seconds 300] [--turns 2]
+    python -m benchmarks.overhead --ends [--turns 5]
 
 The same stages in the same sandbox, by turns: their bare commands, `python -m tasks ...`, one after
 the other, and `ebm run`, with its server, its tracking and its report. A short trial finds the
@@ -72,7 +72,7 @@ def lengthen(box: Sandbox, updates: int) -> None:
     box.write("params.yaml", params)
 
 
-def measure(box: Sandbox, seconds: float) -> dict[str, Any]:
+def measure(box: Sandbox, seconds: float, turns: int = TURNS) -> dict[str, Any]:
     """Return what the tools add to an experiment of so many seconds."""
     lines = commands(box)
     took = []
@@ -81,7 +81,7 @@ def measure(box: Sandbox, seconds: float) -> dict[str, Any]:
         took.append(bare(box, lines))
     each = (took[1] - took[0]) / (TRIALS[1] - TRIALS[0])
     updates = max(TRIALS[0], round(TRIALS[0] + (seconds - took[0]) / each))
-    found = compare(box, updates, TURNS)
+    found = compare(box, updates, turns)
     return {**found, "overhead": round(found["added_seconds"] / found["bare_median"], 4)}
 
 
@@ -100,9 +100,9 @@ def compare(box: Sandbox, updates: int, count: int) -> dict[str, Any]:
     }
 
 
-def ends(box: Sandbox, seconds: float) -> dict[str, Any]:
+def ends(box: Sandbox, seconds: float, turns: int = SHORT_TURNS) -> dict[str, Any]:
     """Return what the tools take at the beginning, between stages and at the end."""
-    found = compare(box, TRIALS[0], SHORT_TURNS)
+    found = compare(box, TRIALS[0], turns)
     return {**found, "overhead": round(found["added_seconds"] / seconds, 4)}
 
 
@@ -124,12 +124,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300.0, help="of the bare experiment")
     parser.add_argument("--ends", action="store_true", help="with hardly any training")
+    parser.add_argument("--turns", type=int, help=f"of both ({TURNS}; ends: {SHORT_TURNS})")
     asked = parser.parse_args()
+    turns = asked.turns or (SHORT_TURNS if asked.ends else TURNS)
     prepare_environment(ROOT)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         box, _, _ = template(Path(folder))
-        found = (ends if asked.ends else measure)(box, asked.seconds)
+        found = (ends if asked.ends else measure)(box, asked.seconds, turns)
     about = {
         "commit": commit(ROOT),
         **describe("cpu"),

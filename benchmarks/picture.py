@@ -43,7 +43,7 @@ def costs(axis: Axes, rows: list[dict[str, Any]]) -> None:
         at = [networks.index(row["network"]) + (place + 0.5) * width - 0.425 for row in bars]
         heights = [row["ratio"] for row in bars]
         low, high = sides(bars)
-        errors = [np.subtract(heights, low), np.subtract(high, heights)]
+        errors = np.maximum(0, [np.subtract(heights, low), np.subtract(high, heights)])
         hatch = "" if layout == ROWS else "////"
         label = name if layout == ROWS else f"{name}, {layout}"
         shade = colours(names.index(name))

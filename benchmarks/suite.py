@@ -24,6 +24,7 @@ import yaml
 from benchmarks.sandbox import ROOT, copy_project
 from flows import parsed
 from flows.environment import prepare_environment
+from tasks.artefacts import write_json
 from tasks.device import describe
 from tasks.lineage import commit
 
@@ -136,7 +137,7 @@ def main() -> int:
         **found,
     }
     target = ROOT / "results" / "benchmarks" / "suite.json"
-    target.write_text(json.dumps(found, indent=1) + "\n")
+    write_json(target, found)
     print(target.read_text())
     return 0
 

@@ -11,55 +11,14 @@ import torch
 from benchmarks import compare, growth, memory, peers, sampling, training
 from benchmarks.contenders import BARE, HERE, OURS
 from benchmarks.workloads import ALL, ROWS, Workload, quick, work
-
-TORCHEBM = {
-    "torchebm/__init__.py": "",
-    "torchebm/core.py": "from torch import nn\nclass BaseModel(nn.Module): pass\n",
-    "torchebm/samplers.py": """
-import torch
-class LangevinDynamics:
-    def __init__(self, model, step_size, noise_scale, device):
-        self.model, self.step_size, self.noise_scale = model, step_size, noise_scale
-    def sample(self, x, n_steps, generator):
-        for _ in range(n_steps):
-            y = x.detach().requires_grad_()
-            slope = torch.autograd.grad(self.model(y).sum(), y)[0]
-            noise = torch.randn(x.shape, generator=generator)
-            x = x - self.step_size * slope + (2 * self.step_size) ** 0.5 * self.noise_scale * noise
-        return x
-""",
-    "torchebm-0.0.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: torchebm\nVersion: 0.0.1\n",
-}
-EBMKIT = {
-    "ebm/__init__.py": "",
-    "ebm/samplers/__init__.py": "",
-    "ebm/samplers/langevin.py": """
-import torch
-class LangevinDynamics:
-    def __init__(self, step_size, steps, noise_scale):
-        self.step_size, self.steps, self.noise_scale = step_size, steps, noise_scale
-    def sample(self, energy, x):
-        for _ in range(self.steps):
-            y = x.detach().requires_grad_()
-            slope = torch.autograd.grad(energy(y).sum(), y)[0]
-            x = x - self.step_size * slope + self.noise_scale * torch.randn_like(x)
-        return x
-""",
-    "ebmkit-0.0.2.dist-info/METADATA": "Metadata-Version: 2.1\nName: ebmkit\nVersion: 0.0.2\n",
-}
-
-
-def put(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+from tests.benchmarks.rivals import put
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with stand-ins for both peers."""
-    put(tmp_path / "torchebm", TORCHEBM)
-    put(tmp_path / "ebmkit", EBMKIT)
+    put(tmp_path / "torchebm", "torchebm", "0.0.1")
+    put(tmp_path / "ebmkit", "ebmkit", "0.0.2")
     for name in ("torchebm", "torchebm.core", "torchebm.samplers"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path / "torchebm"), *sys.path])

@@ -27,16 +27,16 @@ def commands(page: str) -> list[str]:
 
 
 class Reader:
-    """A reader with a folder for a project, `project`, and a home, `home`."""
+    """A reader with a folder for a project, a home, and programs of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.project, self.home, programs = (folder / n for n in ("project", "home", "bin"))
-        for each in (self.project, self.home, programs):
+        self.project, self.home, self.programs = (folder / n for n in ("project", "home", "bin"))
+        for each in (self.project, self.home, self.programs):
             each.mkdir(parents=True, exist_ok=True)
-        ebm = programs / "ebm"
+        ebm = self.programs / "ebm"
         ebm.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m flows "$@"\n')
         ebm.chmod(0o755)
-        path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = f"{self.programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         own = {"HOME": str(self.home), "PATH": path, "DVC_SITE_CACHE_DIR": str(folder / "site")}
         self.env = {**os.environ, **WHO, **own}
         for name in ("PYTHONPATH", "EBM_DATA"):

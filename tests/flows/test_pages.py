@@ -1,4 +1,4 @@
-"""The commands of the pages are run, page by page, in a tiny project; or it is said why not."""
+"""The commands of the pages are run, page by page, in a tiny project or where another test does."""
 
 import json
 import shutil
@@ -57,13 +57,20 @@ STAND_INS = {  # what a page leaves to its reader, and what this one puts there
 }
 BESIDE = {"ebm notify": "ebm serve multigrid-digits --every 6h"}  # what a command speaks to
 LEARNS = "is run in test_pages_that_learn.py, on the data that EBM_DATA names"
-OTHERS = "needs a second machine"
-HOSTS = "needs a second machine; tests/tasks/test_distributed.py has two hosts on one"
-HOURS = "measures for minutes to hours on a machine that does nothing else; its parts have tests"
-RIVALS = "fetches other libraries to compare with"
-ELSEWHERE = {  # how a command begins that is not run here, and why
-    "make": "the project's own checks, of which this is one",
-    ". .venv/bin/activate": "the environment of this test is another",
+MEASURES = "is run in test_pages_that_measure.py, in a copy of the whole project"
+TUNNEL = "is run in test_tunnel.py, through a server of ssh"
+HOSTS = "is run in tests/tasks/test_distributed.py, as two hosts on one machine"
+ELSEWHERE = {  # how a command begins that another test runs, and which
+    "make": MEASURES,
+    ". .venv/bin/activate": MEASURES,
+    "timeout 570 python -m tasks train": MEASURES,
+    "python -m benchmarks.reliability": MEASURES,
+    "python -m benchmarks.sampling": MEASURES,
+    "python -m benchmarks.latent": MEASURES,
+    "python -m benchmarks.suite": MEASURES,
+    "python -m benchmarks.over": MEASURES,
+    "pip install --no-deps --target": MEASURES,
+    "pytest tests/test_fuzz.py": MEASURES,
     "ebm interpolate latent-mnist": LEARNS,
     "ebm translate": LEARNS,
     "ebm forecast": LEARNS,
@@ -74,23 +81,19 @@ ELSEWHERE = {  # how a command begins that is not run here, and why
     "ebm run trajectory": LEARNS,
     "ebm score latent-mnist": LEARNS,
     "ebm score molecules-zinc": LEARNS,
-    "timeout 570 python -m tasks train": "needs a GPU",
     "torchrun": HOSTS,
-    "ssh": OTHERS,
-    "python -m benchmarks": HOURS,
-    "pip install --no-deps --target": RIVALS,
-    "pytest tests/test_fuzz.py": HOURS,
+    "ssh": TUNNEL,
 }
 
 
 def reason(command: str) -> str | None:
-    """Return why a command is not run, None where it is."""
+    """Return which test runs a command instead, None where this one does."""
     if command.endswith("--help"):
         return None
     return next((why for start, why in ELSEWHERE.items() if command.startswith(start)), None)
 
 
-def test_each_command_of_the_pages_is_run_or_has_a_reason_not_to_be() -> None:
+def test_each_command_of_the_pages_is_run_by_a_test() -> None:
     pages = set(ALL) - {*FOLLOWED, "docs/versions.md"}  # that one has a test of its own
     left = [c for page in pages for c in commands(page) if reason(c) is None]
     assert not left
@@ -103,6 +106,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """A reader in a project of a few experiments of seconds, with some pictures and points."""
     made = Reader(tmp_path_factory.mktemp("pages"))
     copy_project(made.project)
+    shutil.copytree(ROOT / "benchmarks", made.project / "benchmarks")
     params = cut(read_yaml(ROOT / "params.yaml"), NAMES)
     for name in DIGITS:
         cut_down(params["experiments"][name])
@@ -165,6 +169,9 @@ def look(page: str, reader: Reader) -> None:
         kept = read_yaml(here / "params.yaml")["experiments"]["multigrid-digits"]
         assert kept["train"]["grid-8"]["fit"]["updates"] == 300
         assert "Nothing would run" in reader.follow("ebm why multigrid-digits")
+    if page == "docs/two-dimensional.md":
+        figures = (here / "results" / "benchmarks" / "contrast_2d.md").read_text()
+        assert "| | rings | moons |" in figures
     if page == "docs/own-pictures.md":
         manifest = json.loads((here / "data" / "prepared" / "folder" / "manifest.json").read_text())
         assert sum(manifest["sizes"].values()) == 60

@@ -3,7 +3,9 @@
 import json
 import os
 import runpy
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ import yaml
 from tasks.__main__ import main
 from tasks.refusals import SettingsError
 from tasks.settings import read, validate
+from tests.flows.reader import commands
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "two_processes.py"
@@ -159,6 +162,32 @@ def test_a_stage_that_is_told_alone_to_stop_ends_its_processes_at_once(at):
     stage.send_signal(signal.SIGINT)
     stage.communicate(timeout=4)  # less than a run waits for it
     assert not any(Path(f"/proc/{pid}").exists() for pid in pair)
+
+
+@pytest.mark.timeout(900)
+def test_the_page_s_command_on_two_hosts_gives_the_bits_of_the_stage_s_own_processes(at):
+    assert (done := train()).returncode == 0, done.stderr
+    model = at / "models/tiny/joint/model.pt"
+    whole = model.read_bytes()
+    shutil.rmtree(at / "models")
+    shutil.rmtree(at / ".work")
+    (command,) = [line for line in commands("docs/scale.md") if line.startswith("torchrun")]
+    words = command.replace("NAME PART", "tiny joint").replace("HOST:29500", f"127.0.0.1:{port()}")
+    words = words.replace("--nproc-per-node 4", "--nproc-per-node 1")
+    start = [sys.executable, "-m", "torch.distributed.run", *words.split()[1:]]
+    hosts = [subprocess.Popen(start, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [host.communicate(timeout=PATIENCE)[1] for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], told
+    record = json.loads(next((at / ".work" / "runs").rglob("train-joint.json")).read_text())
+    assert (record["processes"], record["hosts"]) == (2, 2)
+    assert model.read_bytes() == whole
+
+
+def port():
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def test_batch_that_the_processes_cannot_share_is_refused(at):
