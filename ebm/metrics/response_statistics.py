@@ -20,6 +20,8 @@ REVISION = 1
 
 BINS, SPAN = 40, 4.0  # of a histogram: from -4 to 4 deviations, what lies beyond in the last ones
 
+AT_ONCE = 50  # pictures
+
 Respond = Callable[[Tensor], Tensor]
 """Maps pictures (N, C, H, W) to responses (N, K, h, w)."""
 
@@ -40,9 +42,19 @@ def histograms(x: Tensor, respond: Respond, sd: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def maps(x: Tensor, respond: Respond, sd: Tensor) -> Tensor:
-    """Return the mean absolute response at each position, (K, h, w), of x: (N, C, H, W)."""
-    return (respond(x) / sd).abs().mean(0)
+def maps(x: Tensor, respond: Respond, sd: Tensor, weights: Tensor) -> Tensor:
+    """Return mean absolute responses at each position, (R, K, h, w), of x: (N, C, H, W).
+
+    Args:
+        x: pictures.
+        respond: the filters.
+        sd: (K, 1, 1), the responses' unit.
+        weights: (R, N), of each picture in each of R means.
+    """
+    parts = zip(x.split(AT_ONCE), weights.split(AT_ONCE, 1), strict=True)
+    return torch.stack(
+        [torch.tensordot(w, (respond(part) / sd).abs(), 1) for part, w in parts]
+    ).sum(0)
 
 
 def apart(one: Tensor, other: Tensor) -> float:

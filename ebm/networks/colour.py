@@ -46,13 +46,10 @@ class Colour(nn.Module):
         self.amplitude.copy_(F.avg_pool2d(around, 3, 1)[0, 0].sqrt().clamp(LEAST, most))
 
     def at(self, height: int, width: int) -> Tensor:
-        """Return A for pictures of a size, (H, W): interpolated between frequencies."""
-        made = self.amplitude
-        if made.shape == (height, width):
-            return made
-        centred = torch.fft.fftshift(made)[None, None]
-        there = F.interpolate(centred, (height, width), mode="bilinear", align_corners=False)
-        return torch.fft.ifftshift(there[0, 0])
+        """Return A for pictures of a size, (H, W): between frequencies, linearly."""
+        if self.amplitude.shape == (height, width):
+            return self.amplitude
+        return between(between(self.amplitude, height).T, width).T
 
     def paint(self, u: Tensor) -> Tensor:
         """Return x = A u of u: (N, 1, H, W)."""
@@ -61,6 +58,17 @@ class Colour(nn.Module):
     def strip(self, x: Tensor) -> Tensor:
         """Return u = A^-1 x of x: (N, 1, H, W)."""
         return torch.fft.ifft2(torch.fft.fft2(x) / self.at(*x.shape[-2:])).real
+
+
+def between(amplitude: Tensor, size: int) -> Tensor:
+    """Return rows (size, W) of an amplitude (S, W) at the frequencies of another size.
+
+    Frequency 0 stays where it is and A(-k) = A(k), so that A u is real.
+    """
+    own = len(amplitude)
+    at = torch.fft.fftfreq(size, device=amplitude.device).double() * own
+    low, share = at.floor().long(), (at - at.floor()).to(amplitude)[:, None]
+    return (1 - share) * amplitude[low % own] + share * amplitude[(low + 1) % own]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ SOFT = 1e-3  # |r| is sqrt(r^2 + SOFT^2), so that leapfrogs see no kink
 NARROW = 0.5  # deviation of a Laplacian of Gaussian over the scale that it is named by: in 2 pi s
 
 
+COMMON = 3  # filters that every bank begins with, whatever its scales
+
+
 class Bank(NamedTuple):
     """Filters by name.
 
@@ -166,12 +169,15 @@ class Responses(nn.Module):
 def views(
     scales: Sequence[float], orientations: int, fitted: Responses
 ) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Return banks to judge samples by: the one fitted, one between its filters, and noise."""
+    """Return banks to judge samples by: the one fitted, one between its filters, and noise.
+
+    Intensity and gradients, which every bank has, are in the one fitted alone.
+    """
     between = [(a * b) ** 0.5 for a, b in zip(scales, scales[1:], strict=False)]
-    other = bank(between or [1.4 * scales[0]], orientations, turn=0.5)
+    names, others = bank(between or [1.4 * scales[0]], orientations, turn=0.5)
     return {
         "fitted": fitted,
-        "unfitted": Responses(other.square()),
+        "unfitted": Responses(Bank(names[COMMON:], others[COMMON:]).square()),
         "noise": Responses(noise_bank(NOISE, 7, seed=0).square()),
     }
 

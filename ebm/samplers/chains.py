@@ -25,7 +25,7 @@ from pydantic import Field, SerializeAsAny, WrapValidator
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
-from ebm.settings import Settings
+from ebm.settings import Settings, missing
 
 REVISION = 1
 
@@ -58,6 +58,12 @@ class PersistentStart(Fresh):
         ge=0,
         le=1,
         description="share of the states visited that is redrawn from p_0",
+    )
+    kept: int | None = Field(
+        default=None,
+        ge=1,
+        exclude_if=missing,
+        description="states kept beside the model, for samples to go on from; 8 MiB if left out",
     )
 
 
@@ -199,7 +205,11 @@ class States:
 
     def kept(self) -> Tensor:
         """Return the first states, (M, ...), in at most 8 MiB; their order means nothing."""
-        return self.states[: max(1, KEPT // self.states[0].numel())].cpu().clone()
+        return self.first(max(1, KEPT // self.states[0].numel()))
+
+    def first(self, count: int) -> Tensor:
+        """Return a copy of the first states, (count, ...), on the CPU."""
+        return self.states[:count].cpu().clone()
 
     def restore(self, states: Tensor) -> None:
         """Take what `kept` returned for all of them."""
@@ -208,8 +218,8 @@ class States:
     def resume(self, seeds: Sequence[int]) -> Tensor:
         """Return a state a seed, (N, ...), the row that the seed picks; the states stay.
 
-        So a state depends on its own seed alone. Two seeds may pick one row, and more seeds than
-        rows must: their chains part by their noise.
+        So a state depends on its own seed alone. Two seeds may pick one row, as of N seeds and N
+        rows about a third do: their chains part by their noise, and are not independent.
         """
         return self.states[[seed % len(self.states) for seed in seeds]]
 
@@ -302,6 +312,10 @@ class Persistent(States):
             fresh = self.settings.draw(x.shape, generator)
             x = torch.where(redrawn < self.settings.rejuvenation, fresh, x)
         return x, rows
+
+    def kept(self) -> Tensor:
+        """Return the first states, as many as the settings say."""
+        return super().kept() if self.settings.kept is None else self.first(self.settings.kept)
 
     def keep(self, rows: Tensor | None, x: Tensor) -> None:
         """Write the end states x: (n, ...) back to their rows.

@@ -1,5 +1,7 @@
 """statistics: do samples have the filter responses of the data, also of filters not fitted?"""
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,18 +16,19 @@ from tasks.applications.job import Job, Outcome, Rows
 from tasks.pictures import sheet
 from tasks.scores import beside, row
 
-REVISION = 1
+REVISION = 2
 
 ONWARD = 3  # key of the seeds of the trajectories whose acceptance is measured
+CHOICES = 20  # random choices of images
 SHOWN, SIDE = 4, 1000  # pictures of a kind; pixels of a picture's side, about
 PROTOCOL = {
     True: "Response statistics: mean over filters of the total variation between the histograms of "
-    "two sets, over all positions; the data's two sets are the halves of one picture. A ratio is "
-    "the distance of samples to the half that was not learned from, over that between the halves.",
+    "two sets, over all positions; the data's two sets are the squares learned from, of the left "
+    "half of a picture, and those of its right half. A ratio is the distance of samples to the "
+    "squares not learned from, over that between the two sets.",
     False: "Response statistics: root mean square difference, over filters and positions, of the "
-    "mean absolute responses of two sets; the data's two sets are the halves of the training "
-    "images. A ratio is the mean distance of as many samples to either half, over that between "
-    "the halves.",
+    "mean absolute responses of two sets of as many images. A ratio is the distance of samples to "
+    "training images, over that of training images to others of them.",
 }
 ABOUT = {
     "fitted": "the filters that the model was fitted with",
@@ -78,12 +81,14 @@ def textures(
         ceiling=top,
         better="lower",
         samples=len(samples),
-        about="Distance to the half not learned from over that between the halves, of "
-        f"{ABOUT[name]}; 1 is as far as the other half; ceiling: Gaussian noise. Between the "
-        f"halves: {halves:.4f}.",
+        about="Distance to the squares not learned from over that between both sets, of "
+        f"{ABOUT[name]}; 1 is as far as the squares learned from; ceiling: Gaussian noise. Between "
+        f"the sets: {halves:.4f}.",
     )
     return made, [
-        beside(metric, "to the half learned from", apart(seen["samples"], seen["half"]) / halves),
+        beside(
+            metric, "to the squares learned from", apart(seen["samples"], seen["half"]) / halves
+        ),
         beside(metric, "one sample alone, mean", values),
     ]
 
@@ -94,12 +99,17 @@ def objects(
     """Return the row of a bank's ratio, with noise as ceiling, and what stands beside it."""
     sd = unit(train, respond)
     noise = torch.randn(samples.shape, generator=torch.Generator().manual_seed(0)) * train.std()
-    halves = [maps(half, respond, sd) for half in (train[::2], train[1::2])]
-    between = apart(*halves)
+    twins = mirrored(train)
+    if twins:  # the data's law has both of each
+        test = torch.cat([test, test.flip(-1)])
+    pairs = functools.cache(lambda size: drawn(train, respond, sd, size, 2, twins))
 
-    def ratio(x: Tensor) -> float:
-        found = maps(x, respond, sd)
-        return float(np.mean([apart(found, half) for half in halves])) / between
+    def ratio(x: Tensor, twins: bool = False) -> float:
+        size = min(len(x) // (1 + twins), len(train) // (2 + 2 * mirrored(train)))
+        means = drawn(x, respond, sd, size, 1, twins)
+        both = [(mean, pair) for mean, pair in zip(means[:, 0], pairs(size), strict=True)]
+        far = [apart(mean, half) for mean, pair in both for half in pair]
+        return float(np.mean(far) / np.mean([apart(*pair) for _, pair in both]))
 
     metric = f"statistics_ratio_{name}"
     made = row(
@@ -109,10 +119,32 @@ def objects(
         ceiling=ratio(noise),
         better="lower",
         samples=len(samples),
-        about=f"Mean distance to either half of the training images over that between the halves, "
-        f"of {ABOUT[name]}, {len(train) // 2} images a half; ceiling: Gaussian noise.",
+        about="Mean distance of samples to as many training images over that between two such "
+        f"sets of these, of {ABOUT[name]}, over {CHOICES} random choices; 1 is as near as data; "
+        "ceiling: Gaussian noise.",
     )
-    return made, [beside(metric, "test images", ratio(test))]
+    return made, [beside(metric, "test images", ratio(test, twins))]
+
+
+def drawn(x: Tensor, respond: Respond, sd: Tensor, size: int, parts: int, twins: bool) -> Tensor:
+    """Return maps of random sets, (CHOICES, parts, K, h, w), `size` pictures of x each.
+
+    Sets of one choice share no picture; of a picture and its twin one is taken, at random.
+    """
+    originals, generator = len(x) // (1 + twins), torch.Generator().manual_seed(size)
+    weights = torch.zeros(CHOICES * parts, len(x))
+    for choice in weights.split(parts):
+        rows = torch.randperm(originals, generator=generator)[: size * parts]
+        rows = rows + originals * torch.randint(1 + twins, rows.shape, generator=generator)
+        for each, chosen in zip(choice, rows.split(size), strict=True):
+            each[chosen] = 1 / size
+    return maps(x, respond, sd, weights).unflatten(0, (CHOICES, parts))
+
+
+def mirrored(x: Tensor) -> bool:
+    """Tell whether the second half of the images is the first, mirrored, as `prepare` has it."""
+    count = len(x) // 2
+    return len(x) % 2 == 0 and torch.equal(x[count:], x[:count].flip(-1))
 
 
 def acceptance(job: Job, samples: Tensor) -> dict[str, object]:

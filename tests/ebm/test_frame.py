@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ebm.energy import tilt
@@ -105,7 +106,14 @@ def test_colour_is_undone_and_takes_the_spectrum_of_the_data() -> None:
     power = torch.fft.fft2(smooth).abs().square().mean((0, 1)).sqrt() / 16
     assert float((colour.amplitude.log() - power.log())[:7, :7].abs().max()) < 1  # type: ignore[operator, index, union-attr]
     assert float(colour.amplitude.max()) <= float(smooth.std())  # type: ignore[operator, union-attr]
-    assert colour.at(32, 24).shape == (32, 24)
+    for height, width in ((32, 24), (11, 40)):
+        other = colour.at(height, width)
+        mirror = other.roll((-1, -1), (0, 1)).flip(0, 1)
+        assert torch.allclose(other, mirror), "A(k) and A(-k) differ"
+        assert other[0, 0] == colour.amplitude[0, 0]
+        u = torch.randn(2, 1, height, width)
+        assert torch.allclose(colour.strip(colour.paint(u)), u, atol=1e-5)
+    assert torch.allclose(colour.at(32, 32)[::2, ::2], colour.amplitude)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +209,33 @@ def test_statistics_are_those_of_numpy() -> None:
     scaled = r[:, 1] / float(sd[1])
     counts = np.histogram(scaled.clip(-3.9999, 3.9999), bins=40, range=(-4, 4))[0] / scaled.size
     assert histograms(x, respond, sd)[1].tolist() == pytest.approx(counts.tolist(), abs=1e-6)
-    assert maps(x, respond, sd)[1].numpy() == pytest.approx(np.abs(scaled).mean(0), rel=1e-4)
+    weights = torch.tensor([[1 / 3] * 3, [0.0, 1.0, 0.0]])
+    mean, second = maps(x, respond, sd, weights)[:, 1].numpy()
+    assert mean == pytest.approx(np.abs(scaled).mean(0), rel=1e-4)
+    assert second == pytest.approx(np.abs(scaled[1]), rel=1e-4)
+
+
+def test_maps_of_many_pictures_are_the_sum_of_their_parts() -> None:
+    x, respond = torch.randn(120, 1, 8, 8), Responses(bank([0.2], 2).square())
+    weights = torch.rand(3, 120)
+    found = maps(x, respond, unit(x, respond), weights)
+    right = torch.tensordot(weights, (respond(x) / unit(x, respond)).abs(), 1)
+    torch.testing.assert_close(found, right)
+
+
+def test_no_filter_that_was_fitted_is_among_those_that_were_not() -> None:
+    f = frame()
+    seen = {name: view.filters for name, view in f.views().items()}
+    for other in ("unfitted", "noise"):
+        for one in seen["fitted"]:
+            assert not any(alike(one, each) for each in seen[other])
+
+
+def alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Tell whether two filters are the same, whatever zeros stand around them."""
+    side = max(len(one), len(other))
+    wide = [F.pad(each, [(side - len(each)) // 2] * 4) for each in (one, other)]
+    return torch.allclose(*wide, atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e38])

@@ -12,6 +12,7 @@ from ebm.learn.maximum_likelihood import MaximumLikelihood
 from ebm.stored import save
 from flows.expected import applied
 from tasks import apply
+from tasks.applications import statistics
 from tasks.artefacts import save_arrays
 from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
@@ -95,3 +96,43 @@ def test_learned_model_is_nearer_than_noise_by_filters_fitted_and_not(
         assert found["value"] < share * found["ceiling"], of
     there = {path.stem for path in (paths.results("trial") / "apply").iterdir()}
     assert there == {"statistics", "statistics_learned"}
+
+
+@pytest.mark.parametrize("twins", [False, True])
+def test_samples_of_the_data_s_law_are_at_a_ratio_of_1_however_they_are_ordered(
+    twins: bool,
+) -> None:
+    """400 images of 40 kinds that stand in order, as a folder of persons has them; three times."""
+    found = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        kinds = torch.randn(40, 1, 8, 8)
+
+        def images(rows: torch.Tensor, kinds: torch.Tensor = kinds) -> torch.Tensor:
+            x = kinds[rows] + 0.3 * torch.randn(len(rows), *kinds.shape[1:])
+            flipped = torch.rand(len(x)) < 0.5
+            return torch.where(flipped[:, None, None, None], x.flip(-1), x) if twins else x
+
+        train = images(torch.arange(40).repeat_interleave(10))
+        train = torch.cat([train, train.flip(-1)]) if twins else train
+        samples, test = (images(torch.randint(40, (count,))) for count in (200, 100))
+        made, beside = statistics.objects("fitted", lambda x: x, samples, train, test)
+        found.append((made["value"], beside[0]["value"], made["ceiling"]))
+    of_samples, of_test, of_noise = np.mean(found, 0)
+    assert of_samples == pytest.approx(1, abs=0.1) and of_test == pytest.approx(1, abs=0.1)
+    assert of_noise > 1.3  # it has no kinds
+
+
+def test_sets_of_one_choice_share_no_picture_and_no_twin() -> None:
+    x = torch.arange(10.0).reshape(10, 1, 1, 1)
+    sets = statistics.drawn(x, lambda x: x.sign(), torch.ones(1), 2, 2, twins=True)
+    assert sets.shape == (statistics.CHOICES, 2, 1, 1, 1)
+    seen: list[torch.Tensor] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "maps", lambda x, respond, sd, w: seen.append(w) or w)
+        statistics.drawn(x, lambda x: x, torch.ones(1), 2, 2, twins=True)
+    for one, other in seen[0].split(2):
+        rows = [*one.nonzero().flatten().tolist(), *other.nonzero().flatten().tolist()]
+        assert len({row % 5 for row in rows}) == 4
+        assert float(one.sum()) == float(other.sum()) == 1
+    assert not torch.equal(seen[0][:2], seen[0][2:4])

@@ -69,9 +69,7 @@ def test_molecules_are_written_as_they_were_drawn(
 def test_what_cannot_be_drawn_or_ranked_so_is_refused(
     at: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    with pytest.raises(
-        ValueError, match="not drawn without a beginning; `ebm forecast walks"
-    ):
+    with pytest.raises(ValueError, match="not drawn without a beginning; `ebm forecast walks"):
         at("walks")
     with pytest.raises(ValueError, match="samples of rows are lines of one file; leave out --each"):
         at("rows", each=True)

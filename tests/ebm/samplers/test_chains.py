@@ -214,3 +214,16 @@ def test_source_chains_without_examples_are_refused_and_take_those_that_were_kep
         chains.start(1, None, generator())
     chains.restore(torch.ones(3, 2))
     assert torch.equal(chains.start(2, None, generator())[0], torch.ones(2, 2))
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(None, 2), (3, 3), (9, 4)])
+def test_states_that_are_kept_are_those_of_the_settings_or_few(
+    asked: int | None, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ebm.samplers.chains.KEPT", 4)
+    settings = PersistentStart(
+        start="persistent", noise="gaussian", scale=1.0, chains=4, rejuvenation=0.0, kept=asked
+    )
+    chains = Persistent(settings, (2,), torch.Generator().manual_seed(0))
+    assert torch.equal(chains.kept(), chains.states[:kept])
+    assert ("kept" in settings.model_dump()) == (asked is not None)
