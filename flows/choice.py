@@ -3,8 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from ebm.datasets import source_of
+from ebm.datasets.fetch import at_hand, locate
+from ebm.datasets.source import missing
 from ebm.names import hint
 from flows import results
+from tasks.dataset_settings import Dataset
 from tasks.experiment_settings import Experiment
 from tasks.kinds import IMAGES, KINDS, kind_of
 from tasks.paths import Paths
@@ -55,8 +59,12 @@ def choose(
     for name, each in found.items():
         dataset = params.datasets[each.dataset]
         empty = dataset.source == "folder" and not (paths.root / dataset.raw).exists()
-        if empty and name not in words:  # who names it is told by the check of its stages
+        if name in words:  # who names it is told by the check of its stages
+            continue
+        if empty:
             left_out[name] = f"it waits for your own pictures in {dataset.raw}"
+        elif lacking := nowhere(paths, dataset):
+            left_out.setdefault(name, lacking)
     names = [name for name in found if name not in left_out]
     if not names:
         why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
@@ -64,6 +72,17 @@ def choose(
             f"{' '.join(words)} leaves nothing to run" + (f" ({why})" if why else "")
         )
     return Choice(names, left_out)
+
+
+def nowhere(paths: Paths, dataset: Dataset) -> str:
+    """Say what is missing of data that no stage can fetch, nothing where all is there."""
+    if (paths.root / dataset.raw).exists():
+        return ""
+    source = at_hand(source_of(dataset.source))
+    for name in source.files:
+        if locate(source, name) is None and not (source.carrier or source.address):
+            return str(missing(source, name))
+    return ""
 
 
 def groups(paths: Paths, params: Params) -> dict[str, list[str]]:

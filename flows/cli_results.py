@@ -57,8 +57,11 @@ def report(name: Name) -> None:
     from tasks.paths import Paths
     from tasks.report import render
 
-    pick(experiments(Paths()), name)
-    typer.echo(str(render(name, Paths()).resolve()))
+    paths = Paths()
+    pick(experiments(paths), name)
+    if not any(paths.results(name).glob("*")):
+        raise ValueError(f"{name} has no results yet; `ebm run {name}` makes them")
+    typer.echo(str(render(name, paths).resolve()))
 
 
 @command

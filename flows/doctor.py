@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows.dashboard import PORTS, check_port
+from tasks.lineage import git
 from tasks.paths import Paths
 
 PYTHON = (3, 11)
@@ -60,7 +61,7 @@ def checks(paths: Paths) -> Iterator[Check]:
         "ports": lambda: ports(PORTS, page(paths)),
         "dvc.lock": lambda: lock(paths),
         "mlflow.db": lambda: database(paths.root / "mlflow.db"),
-        "git": lambda: program("git", "results carry no commit"),
+        "git": lambda: repository(paths.root),
     }
     for name, look in looks.items():
         yield looked(name, look)
@@ -179,7 +180,7 @@ def disk(free: float) -> Check:
     told = f"{free:.1f} GB free"
     if free >= ROOM:
         return Check("disk", "ok", told)
-    remedy = "free some, or move .dvc/cache elsewhere; ebm clean says what can go"
+    remedy = "free some, or move .dvc/cache elsewhere; ebm clean removes scratch and logs"
     return Check("disk", "warning", told, remedy)
 
 
@@ -266,9 +267,13 @@ def database(file: Path) -> Check:
     return Check("mlflow.db", "wrong", said, remedy, fix)
 
 
-def program(name: str, without: str) -> Check:
-    """A program is on PATH."""
-    found = shutil.which(name)
-    if found:
-        return Check(name, "ok", found)
-    return Check(name, "warning", "not on PATH", f"install it; without it {without}")
+def repository(root: Path) -> Check:
+    """The project is a repository of git, which DVC needs."""
+    if not shutil.which("git"):
+        return Check(
+            "git", "wrong", "not on PATH", "install it: DVC works in its repositories alone"
+        )
+    if git(root, "rev-parse", "--git-dir") is None:
+        remedy = "clone the project, or say `git init` here: DVC works in its repositories alone"
+        return Check("git", "wrong", f"{root.resolve()} is no repository", remedy)
+    return Check("git", "ok", "a repository")

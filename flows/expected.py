@@ -94,7 +94,8 @@ def classified(asked: Mapping[str, Any]) -> list[str]:
     """Return the metrics of the application `classifier`."""
     names = ("accuracy", "calibration_error", "log_loss", "auroc_density", "auroc_confidence")
     attacked = attack_names(asked["norm"], asked["sizes"])
-    return [*(f"classifier_{name}" for name in names), *attacked]
+    found = [*(f"classifier_{name}" for name in names), *attacked]
+    return found if asked["against"] == "test" else [f"{each}_validation" for each in found]
 
 
 def translations(asked: Mapping[str, Any]) -> list[str]:

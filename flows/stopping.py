@@ -10,6 +10,7 @@ from pathlib import Path
 from flows import history
 from flows.hold import Work, at_work
 from flows.locks import holder
+from flows.results import experiments, pick
 from flows.serving import TAG, served
 from flows.status import ask
 from tasks.paths import Paths
@@ -23,6 +24,7 @@ def stop(paths: Paths, name: str | None, run_only: bool, say: Callable[[str], No
     Only processes that hold this project's own lock files are told to end.
 
     Raises:
+        ValueError: there is no such experiment, and none of that name runs.
         RuntimeError: a process does not end.
     """
     did = False
@@ -35,8 +37,11 @@ def stop(paths: Paths, name: str | None, run_only: bool, say: Callable[[str], No
         say(f"The run of {', '.join(work.names)} is stopped{then}.")
         did = True
     elif work and name:
+        pick(experiments(paths), name)
         say(f"{', '.join(work.names)} is running, and was left alone; ebm stop ends it.")
     elif not did:
+        if name:
+            pick(experiments(paths), name)
         say(f"There was nothing to stop{f' of {name}' if name else ''}.")
 
 

@@ -24,7 +24,7 @@ from tasks.artefacts import load_arrays, new_folder
 from tasks.inputs import ApplyInputs
 from tasks.monitor import Monitor
 from tasks.paths import Paths
-from tasks.scores import write_scores
+from tasks.scores import naming, write_scores
 
 REVISION = 2
 
@@ -53,7 +53,7 @@ def run(name: str, part: None, inputs: ApplyInputs, paths: Paths, monitor: Monit
         for kind in (each for each in APPLICATIONS if each in asked):
             tell = teller(monitor, len(outcomes), len(asked))
             job = Job(learner, train, test, asked[kind], inputs.seed, folder, tell, other)
-            outcomes.append(RUN[kind](labelled(job, paths, inputs.dataset)))
+            outcomes.append(named(RUN[kind](labelled(job, paths, inputs.dataset)), asked[kind]))
     regime = next((each.regime._asdict() for each in outcomes if each.regime), None)
     write_scores(
         paths.results(name) / "apply.json",
@@ -108,6 +108,16 @@ def labelled(job: Job, paths: Paths, dataset: str) -> Job:
     held = load_arrays(paths.prepared(dataset) / f"{split}.npz")
     other = alike(paths, job.settings.other, split, held["x"], "classifier")
     return job._replace(test=held["x"], labels=held["y"], other=other)
+
+
+def named(outcome: Outcome, settings: Any) -> Outcome:
+    """Return what was measured, named after the split that it was measured on."""
+    rename = naming(getattr(settings, "against", "test"))
+    return outcome._replace(
+        protocol=rename(outcome.protocol),
+        metrics=list(map(rename, outcome.metrics)),
+        compared=list(map(rename, outcome.compared)),
+    )
 
 
 def teller(monitor: Monitor, done: int, total: int) -> Callable[[float, str], None]:

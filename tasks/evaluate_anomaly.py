@@ -61,8 +61,8 @@ def protocol(notes: dict[str, Any], seeds: int) -> str:
         f"Digit {notes['digit']} is the anomaly; the model has learned from 80 % of the others. "
         "Score: -log p(x, z) at the z found without noise. Split A: a random fifth of all 70,000 "
         "images. Split B: its normal ones and every image of the digit; its figures cannot be "
-        "compared with A's, since chance is the prevalence. The number of iterations was fixed "
-        f"beforehand. Means over {seeds} seeds of training; AP is average precision."
+        "compared with A's, since chance is the prevalence. Means over "
+        f"{seeds} seeds of training; AP is average precision."
     )
 
 

@@ -61,7 +61,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content with values changed by dotted key (list items by their number)."""
+    """Return the content with values changed by dotted key (list items by their number).
+
+    The last part of a key may be new, as of a setting that was left out: whether there is such a
+    setting is for those who read the content to say.
+
+    Raises:
+        SettingsError: there is no such place.
+    """
     content = copy.deepcopy(content)
     for key, value in changes.items():
         *path, last = key.split(".")
@@ -70,7 +77,7 @@ def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
             step: str | int = name
             if isinstance(place, list) and name in map(str, range(len(place))):
                 step = int(name)
-            elif not isinstance(place, dict) or step not in place:
+            elif not isinstance(place, dict) or step not in place and not new(place, index, path):
                 there = list(place) if isinstance(place, dict) else []
                 near = nearest(name, map(str, there))
                 hint = f"; did you mean {'.'.join([*path[:index], near])}?" if near else ""
@@ -83,3 +90,8 @@ def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
             else:
                 place = place[step]
     return content
+
+
+def new(place: Mapping[str, Any], index: int, path: list[str]) -> bool:
+    """Tell whether a key that a place lacks may be added: the last, and not beside `like`."""
+    return index == len(path) and "like" not in place

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ebm.energy import contrast, tilt
 from ebm.learn.belief_settings import LatentBeliefSettings
 from ebm.learn.crowd import Crowd
-from ebm.learn.parts import at_rest
+from ebm.learn.parts import at_rest, kept_states
 from ebm.learner import State
 from ebm.networks.belief import BeliefEnergy, Features, Forecaster, Frame, frame
 from ebm.samplers.hmc import HmcRecord
@@ -301,7 +301,7 @@ class LatentBelief(State):
             states = [start]
             if energy:
                 z, record = self.chain(c, start, s, steps=steps, seeds=spawn(seeds, 1), keep=keep)
-                states = record.path or [z]
+                states = kept_states(record.path, z, steps, keep)
             return [self.read(here, c, z) for z in states]
 
     def read(self, here: Frame, c: Tensor, z: Tensor) -> Forecast:

@@ -78,6 +78,11 @@ def cautions(a: Side, b: Side) -> Iterator[str]:
         )
     if a.facts.get("device") != b.facts.get("device"):
         yield "They were trained on different kinds of device, so their bits differ in any case."
+    if not all("evaluate.models" in side.settings for side in (a, b)):
+        yield (
+            "Spreads are over draws from one trained model, not over trainings: a difference "
+            "beyond them may be one that other seeds of training do not show."
+        )
 
 
 def metric_rows(a: Side, b: Side) -> list[dict[str, Any]]:

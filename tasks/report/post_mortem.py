@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from tasks.artefacts import load_arrays, read_json, write_text
 from tasks.broken import PAGE
+from tasks.params_file import read_yaml
 from tasks.paths import Paths
 from tasks.pictures import sheet
 from tasks.point_pictures import draw_samples
@@ -22,7 +23,8 @@ from tasks.report.curves import panels, read_curves
 from tasks.report.page import HERE, environment
 
 COLUMNS = 5
-SLOWER = {"chain": ("step_size", 0.25), "gap": ("rate", 0.5), "parameter": ("rate", 0.5)}
+STEPS = ("step_size", "step_scale")  # of chains; learners name it by what it is in units of
+SLOWER = {"chain": (STEPS, 0.25), "gap": (("rate",), 0.5), "parameter": (("rate",), 0.5)}
 TITLES = {
     "good_chains": "Persistent chains at the last good state",
     "broken_chains": "Persistent chains at the break",
@@ -46,7 +48,7 @@ def render(name: str, part: str, paths: Paths) -> Path:
         "script": Markup((HERE / "script.js").read_text()),
         "stage": stage(facts, read_curves(folder.with_name(f"{part}.csv"))),
         "sheets": list(sheets(load_arrays(folder / "pictures.npz"))),
-        "changes": list(changes(facts)),
+        "changes": list(changes(facts, written(name, part, paths))),
     }
     page = folder / PAGE
     write_text(page, environment().get_template("post_mortem.html").render(content))
@@ -77,17 +79,30 @@ def picture(x: np.ndarray, file: Path) -> dict[str, Any]:
     return pictures.embed(file, x.shape[-1])
 
 
-def changes(facts: dict[str, Any]) -> Iterator[str]:
-    """Yield the commands that go on from here, what is to be changed with its new value."""
+def written(name: str, part: str, paths: Paths) -> str:
+    """Return the stage whose settings a stage has: itself, or the one that it is `like`."""
+    try:
+        stage = read_yaml(paths.params)["experiments"][name]["train"][part]
+    except (ValueError, KeyError, TypeError):  # params.yaml is another since
+        return part
+    return str(stage.get("like", part))
+
+
+def changes(facts: dict[str, Any], part: str) -> Iterator[str]:
+    """Yield the commands to begin again with, what is to be changed with a first value.
+
+    Args:
+        facts: what the stage left.
+        part: the stage in which params.yaml has its settings.
+    """
     name, settings = facts["experiment"], facts["settings"]
     if facts["cause"] == "data":
         yield f"python -m tasks prepare {settings['dataset']}"
         yield f"ebm run {name}"
         return
-    key, factor = SLOWER[facts["cause"]]
-    model = settings["train"]["model"]
-    every = leaves(model, f"train.{facts['part']}.model")
-    found = [(k, v) for k, v in every if k.rpartition(".")[2] == key]
+    keys, factor = SLOWER[facts["cause"]]
+    every = leaves(settings["train"]["model"], f"train.{part}.model")
+    found = [(k, v) for k, v in every if k.rpartition(".")[2] in keys]
     new = " ".join(f"--set {k}={v * factor:.3g}" for k, v in found)
     yield " ".join(filter(None, ["ebm run", name, new]))
 

@@ -95,6 +95,13 @@ def test_one_pedestrian_has_no_neighbours_and_is_forecast() -> None:
     assert torch.allclose(one.way, learner.forecast(past, [3], count=2)[-1].way, atol=1e-6)
 
 
+@pytest.mark.parametrize("keep", [1, 3, 7])
+def test_states_that_are_kept_end_with_the_end(keep: int) -> None:
+    learner, past = made(), walks(1)[:, :3]
+    end = learner.forecast(past, [3], count=2)[-1]
+    assert torch.equal(learner.forecast(past, [3], count=2, keep=keep)[-1].z, end.z)
+
+
 def test_pooling_of_nobody_changes_nothing_and_does_not_depend_on_the_order() -> None:
     torch.manual_seed(0)
     pooling, c, beside = Pooling(3, [6], 4), torch.randn(2, 4), torch.randn(2, 5, 3, 2)

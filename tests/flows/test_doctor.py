@@ -74,7 +74,8 @@ def test_what_needs_a_package_that_is_missing_says_so() -> None:
         (doctor.disk(50.0), "ok", ""),
         (doctor.data(None), "ok", ""),
         (doctor.data("/no/such/folder"), "wrong", "or unset it"),
-        (doctor.program("no-such-program", "x"), "warning", "without it x"),
+        (doctor.repository(ROOT), "ok", ""),
+        (doctor.repository(Path("/")), "wrong", "clone the project"),
     ],
 )
 def test_each_look_says_what_to_do(check: doctor.Check, state: str, words: str) -> None:

@@ -80,6 +80,9 @@ def test_a_run_and_its_stage_are_told_and_stopped_and_told_as_stopped(paths: Pat
             assert told[0].startswith("Running: a, b, for ")
             assert told[1].endswith(": 3 of 9, 1 min 5 s left, healthy")
         said: list[str] = []
+        (paths.root / "params.yaml").write_text("experiments: {a: {}, b: {}, c: {}}")
+        with pytest.raises(ValueError, match="no experiment 'd'"):
+            stop(paths, "d", False, said.append)
         stop(paths, "c", False, said.append)
         assert said == ["a, b is running, and was left alone; ebm stop ends it."]
         stop(paths, "b", False, said.append)

@@ -1,6 +1,7 @@
 """A suite chooses by word, goes on when one fails, and says what became of each."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ def real() -> tuple[Paths, Any]:
     return Paths(ROOT), settings.read(ROOT / "params.yaml")
 
 
+@pytest.fixture
+def all_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all data be where they are looked for."""
+    monkeypatch.setattr("flows.choice.nowhere", lambda *_: "")
+
+
+@pytest.mark.usefixtures("all_data")
 def test_a_word_is_a_name_a_system_a_data_set_a_kind_or_a_tag(real: tuple[Paths, Any]) -> None:
     def names(*words: str) -> set[str]:
         return set(choose(*real, words, lambda: True).names)
@@ -63,6 +71,22 @@ def test_what_this_machine_cannot_run_is_left_out_and_said(real: tuple[Paths, An
     assert choose(*real, ["multigrid-folder"], lambda: False).names == ["multigrid-folder"]
     with pytest.raises(SettingsError, match=NOTHING_LEFT):
         choose(*real, ["gpu"], lambda: False)
+
+
+def test_what_has_no_data_here_is_left_out_unless_it_is_named(
+    real: tuple[Paths, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, params = Paths(tmp_path), real[1]
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.delenv("EBM_DATA", raising=False)
+    choice = choose(paths, params, ["S38"], lambda: True)
+    assert choice.names == ["molecules-moses"], "a package has its data"
+    assert choice.left_out["molecules-zinc"].endswith("the folder zinc250k under EBM_DATA")
+    assert "molecules-zinc" in choose(paths, params, ["molecules-zinc"], lambda: True).names
+    raw = tmp_path / params.datasets[params.experiments["molecules-zinc"].dataset].raw
+    raw.mkdir(parents=True)
+    assert choose(paths, params, ["S38"], lambda: True).left_out == {}
 
 
 def test_stages_take_the_cores_and_gpus_that_they_compute_with(real: tuple[Paths, Any]) -> None:

@@ -94,8 +94,12 @@ def test_classifier_is_measured_beside_its_twin_and_pictured(paths: Paths) -> No
     assert values == beside, "untrained twins are the same network"
     with np.load(paths.prepared("own") / "validation.npz") as held:
         told = learner.scores(torch.from_numpy(held["x"])).argmax(1).numpy() == held["y"]
-    assert values["classifier_accuracy"] == pytest.approx(told.mean())
-    assert values["classifier_accuracy_linf_1"] <= values["classifier_accuracy_linf_0_25"]
+    assert values["classifier_accuracy_validation"] == pytest.approx(told.mean())
+    attacked = [values[f"classifier_accuracy_linf_{size}_validation"] for size in ("1", "0_25")]
+    assert attacked == sorted(attacked)
+    tested = run(paths, {"classifier": {**CLASSIFIER, "against": "test"}})
+    assert "classifier_accuracy" in {row["metric"] for row in tested["metrics"]}
+    assert "validation" not in json.dumps(tested)
     there = sorted(path.stem for path in (paths.results("trial") / "apply").iterdir())
     assert there == [f"classifier_{of}" for of in ("attacks", "changed", "density", "reliability")]
 

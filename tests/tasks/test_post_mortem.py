@@ -17,7 +17,7 @@ from tasks import broken
 from tasks.artefacts import load_arrays, read_json
 from tasks.inputs import TrainInputs, inputs
 from tasks.paths import Paths
-from tasks.report.post_mortem import changes, render, stage
+from tasks.report.post_mortem import changes, render, stage, written
 from tasks.settings import read
 
 ROOT = Path(__file__).parents[2]
@@ -191,7 +191,20 @@ def test_command_to_go_on_changes_what_the_cause_asks_for(
     tmp_path: Path, cause: str, first: str
 ) -> None:
     facts = read_json(left(tmp_path, diverged(cause), 1, 8, 8) / "facts.json")
-    assert next(changes(facts)).startswith(first)
+    assert next(changes(facts, "grid-8")).startswith(first)
+
+
+def test_a_stage_that_is_like_another_is_changed_where_its_settings_stand(tmp_path: Path) -> None:
+    facts = {"experiment": "a", "cause": "chain", "part": "seed-1"}
+    facts["settings"] = {"train": {"model": {"chain": {"step_scale": 0.02, "steps": 5}}}}
+    (tmp_path / "params.yaml").write_text(
+        "experiments: {a: {train: {seed-0: {model: 1}, seed-1: {like: seed-0}}}}"
+    )
+    part = written("a", "seed-1", Paths(tmp_path))
+    assert list(changes(facts, part)) == [
+        "ebm run a --set train.seed-0.model.chain.step_scale=0.005"
+    ]
+    assert written("b", "learn", Paths(tmp_path)) == "learn"
 
 
 def test_page_that_cannot_be_drawn_here_is_told_by_its_command(

@@ -220,10 +220,19 @@ def test_override_of_a_stage_like_another_names_that_one() -> None:
 
 
 def test_override_names_the_nearest_key() -> None:
-    with pytest.raises(SettingsError, match=rf"did you mean experiments\.{NAME}\.seed\?"):
-        override(CONTENT, {f"experiments.{NAME}.sed": 1})
+    with pytest.raises(SettingsError, match=rf"did you mean experiments\.{NAME}\.train\?"):
+        override(CONTENT, {f"experiments.{NAME}.tran.joint": 1})
+    with pytest.raises(SettingsError, match=r"unknown key .*\.sed; did you mean seed\?"):
+        validate(override(CONTENT, {f"experiments.{NAME}.sed": 1}))
     with pytest.raises(SettingsError, match="has no key experiments.*grids.9.steps"):
         override(CONTENT, {f"experiments.{NAME}.train.joint.model.grids.9.steps": 1})
+
+
+def test_override_adds_a_setting_that_was_left_out() -> None:
+    key = f"experiments.{NAME}.train.joint.fit.warm_up"
+    changed = override(CONTENT, {key: 3})
+    assert validate(changed).experiments[NAME].train["joint"].fit.warm_up == 3
+    assert "warm_up" not in CONTENT["experiments"][NAME]["train"]["joint"]["fit"]
 
 
 def test_override_changes_one_value_of_a_copy() -> None:
