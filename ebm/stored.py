@@ -20,7 +20,7 @@ TENSOR = re.compile(r'(?:size mismatch for |in state_dict: )"?([\w.]+)')  # as t
 def save(folder: Path, name: str, learner: Any, networks: nn.Module) -> None:
     """Write a learner's settings and networks, with those of every stage below it.
 
-    A learner with a method `kept` also has its persistent chains kept, in at most 8 MiB.
+    A learner with a method `kept` also has its persistent chains kept, as many as that returns.
 
     Args:
         folder: an existing folder; model.json and model.pt are written there.

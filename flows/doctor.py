@@ -267,13 +267,19 @@ def database(file: Path) -> Check:
     return Check("mlflow.db", "wrong", said, remedy, fix)
 
 
+def holds(folder: Path, name: str) -> bool:
+    """Tell whether a folder or one above has a file: git may refuse one that another user owns."""
+    folder = folder.resolve()
+    return any((each / name).exists() for each in (folder, *folder.parents))
+
+
 def repository(root: Path) -> Check:
     """The project is a repository of git, which DVC needs."""
     if not shutil.which("git"):
         return Check(
             "git", "wrong", "not on PATH", "install it: DVC works in its repositories alone"
         )
-    if git(root, "rev-parse", "--git-dir") is None:
+    if git(root, "rev-parse", "--git-dir") is None and not holds(root, ".git"):
         remedy = "clone the project, or say `git init` here: DVC works in its repositories alone"
         return Check("git", "wrong", f"{root.resolve()} is no repository", remedy)
     return Check("git", "ok", "a repository")

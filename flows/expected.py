@@ -30,7 +30,8 @@ def expected(experiment: Mapping[str, Any]) -> list[str]:
     used = [networks[name] for name in asked.get("networks", ["cnn"])]
     if networks["cnn"] in used:
         names = [f"frechet_{networks['cnn']}", f"inception_score_{networks['cnn']}", *names]
-    names += [f"fid_{experiment['sample']['count']}"] if asked.get("fid") else []
+    to = "_train" if asked.get("fid") == "train" else ""
+    names += [f"fid_{experiment['sample']['count']}{to}"] if asked.get("fid") else []
     measures = {
         "kid": ["kid"],
         "precision_recall": ["precision", "recall"],

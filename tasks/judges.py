@@ -179,7 +179,8 @@ def inception(asked: Asked, paths: Paths) -> Judge:
     """
     folder = paths.reference(asked.dataset, "inception")
     known, manifest = load_arrays(folder / "features.npz"), read_json(folder / "manifest.json")
-    count = min(asked.count, len(known["train"]))
+    most = len(known["train"]) // (2 if asked.settings.fid == "train" else 1)
+    count = min(asked.count, most)
     rows = np.arange(count) * len(known["train"]) // count
     train, test = known["train"][rows].astype(np.float64), known["test"].astype(np.float64)
     others = np.delete(known["train"], rows, 0) if asked.settings.fid == "train" else test
@@ -213,14 +214,14 @@ def frechet(asked: Asked, manifest: dict[str, Any], train: Images, real: Images)
     Raises:
         ValueError: there are too few samples or real images.
     """
-    part = "training" if asked.settings.fid == "train" else "test"
+    part, suffix = ("training", "_train") if asked.settings.fid == "train" else ("test", "")
     check_count(asked.count, f"experiments.{asked.name}.sample.count, a draw of samples,")
     check_count(len(real), f"the {part} part of the reference of {asked.dataset}")
     check_count(len(train), f"the training part of the reference of {asked.dataset}, the floor,")
     standard, known = manifest["sha256"] == STANDARD, fid_moments(real, "the real images")
     title = "FID" if standard else "Frechet distance by other weights than FID's"
     return Measure(
-        f"fid_{asked.count}" if standard else f"frechet_{manifest['network']}",
+        (f"fid_{asked.count}" if standard else f"frechet_{manifest['network']}") + suffix,
         lambda seen: between(fid_moments(seen.features, "a set"), known),
         TRAIN,
         NOISE,

@@ -11,6 +11,9 @@ from ebm.names import nearest
 from tasks.plain_yaml import FAST, Refused, parse
 from tasks.refusals import SHOWN, SettingsError
 
+NAMED = ("train", "goals", "apply")  # what stands there is a name
+OTHERS = ("source", "other")  # settings that name another data set
+
 
 class Twice(Refused):
     """A key that stands twice: one sentence with both lines."""
@@ -77,7 +80,7 @@ def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
             step: str | int = name
             if isinstance(place, list) and name in map(str, range(len(place))):
                 step = int(name)
-            elif not isinstance(place, dict) or step not in place and not new(place, index, path):
+            elif not isinstance(place, dict) or step not in place and not new(place, index, key):
                 there = list(place) if isinstance(place, dict) else []
                 near = nearest(name, map(str, there))
                 hint = f"; did you mean {'.'.join([*path[:index], near])}?" if near else ""
@@ -92,6 +95,12 @@ def override(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return content
 
 
-def new(place: Mapping[str, Any], index: int, path: list[str]) -> bool:
-    """Tell whether a key that a place lacks may be added: the last, and not beside `like`."""
-    return index == len(path) and "like" not in place
+def new(place: Mapping[str, Any], index: int, key: str) -> bool:
+    """Tell whether a key that a place lacks may be added: the last of all, of a plain setting.
+
+    Not of a stage, an application or another data set, for which dvc.yaml needs lines, nor of a
+    name that one chooses, nor beside `like`, where all is as another stage has it.
+    """
+    *path, last = key.split(".")
+    fixed = len(path) <= 2 or path[-1] in NAMED or last in OTHERS
+    return index == len(path) and "like" not in place and not fixed

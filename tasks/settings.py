@@ -91,13 +91,18 @@ class Params(Settings):
             held = f"datasets.{experiment.dataset}.test"
             what = f"{held}, to which experiments.{name}.evaluate.fid holds samples,"
             check_count(self.datasets[experiment.dataset].test, what)
+        for key, each in self.references.items():
+            if (each.dataset, each.network) == (experiment.dataset, "inception"):
+                most = each.images if each.training is None else min(each.images, each.training)
+                shared = most // 2 if part == "train" else most  # the floor has the other half
+                check_count(shared, f"references.{key}, of which experiments.{name} asks for FID,")
 
 
 def read(path: Path, overrides: Mapping[str, Any] | None = None) -> Params:
     """Read params.yaml, with some keys changed.
 
     Args:
-        overrides: new values by dotted key; each key must exist.
+        overrides: new values by dotted key; all but its last part must exist.
 
     Raises:
         SettingsError: the file is missing or no YAML, or a key, type or range is wrong.

@@ -15,6 +15,7 @@ from typing import Any
 from ebm.datasets import LOADERS, loader
 from ebm.learn import LEARNERS, learner_class
 from tasks.artefacts import write_text
+from tasks.experiment_settings import AgainSettings
 from tasks.materials import table
 from tasks.settings import Params
 
@@ -36,7 +37,7 @@ Schema = Mapping[str, Any]
 
 def tables() -> dict[str, dict[str, Schema]]:
     """Return by heading the classes of settings, each by its name, as schemas."""
-    found = {"params.yaml": classes(Params)}
+    found = {"params.yaml": {**classes(Params), **classes(AgainSettings)}}
     for name in sorted(LEARNERS):
         found[f"`model` of the learner `{name}`"] = classes(learner_class(name).Settings)
     for name in sorted(LOADERS):
@@ -112,8 +113,8 @@ def rows(settings: Schema, abouts: Mapping[str, str]) -> Iterator[tuple[str, ...
 
 
 def said(default: object) -> str:
-    """Say a default as params.yaml writes it; one of several settings is left out."""
-    return "" if isinstance(default, dict) else f"`{json.dumps(default)}`"
+    """Say a default as params.yaml writes it, of one that is several settings that there is one."""
+    return "may be left out" if isinstance(default, dict) else f"`{json.dumps(default)}`"
 
 
 def first_sentence(settings: Schema) -> str:

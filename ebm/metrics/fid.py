@@ -6,7 +6,7 @@ m and S are mean and covariance, with 1/(n - 1), of the 2,048 features of the In
 2015-12-05; the computation is that of frechet.py, in float64.
 
 Protocol: features by `Inception` of features.py, from the standard weights; any other network or
-weights give a `frechet_FEATURES`. Which images stand on the other side (here the test images) is
+weights give a `frechet_FEATURES`. Which images stand on the other side, test or training, is
 said beside the figure.
 
 Sample size: 2,048 images or more on either side, or a covariance of 2,048 features is not of full

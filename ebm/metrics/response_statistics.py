@@ -4,7 +4,7 @@
     objects    root mean square over filters and positions of m_k(x) - m'_k(x), m the mean of |r|
 
 Responses are in units of their standard deviation over the data. Two sets of one law are apart,
-too, by chance and as a texture varies: read a distance over that between two halves of the data.
+too, by chance and as a texture varies: read a distance over that between two sets of the data.
 Statistics that were fitted can be matched by a bad model; those of filters that were not fitted
 cannot.
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Protocol
 
 import torch
-from pydantic import Field, SerializeAsAny, WrapValidator
+from pydantic import Field, SerializeAsAny, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
@@ -65,6 +65,13 @@ class PersistentStart(Fresh):
         exclude_if=missing,
         description="states kept beside the model, for samples to go on from; 8 MiB if left out",
     )
+
+    @model_validator(mode="after")
+    def check_kept(self) -> "PersistentStart":
+        """No more states are kept than there are."""
+        if self.kept is not None and self.kept > self.chains:
+            raise ValueError(f"kept is {self.kept}; there are no more than chains, {self.chains}")
+        return self
 
 
 class DataStart(Settings):
@@ -121,7 +128,8 @@ class Chains(Protocol):
     def kept(self) -> Tensor | None:
         """Return the states to keep beside the trained model, (M, ...), None where there are none.
 
-        They are at most 8 MiB, so M may be less than the number of chains.
+        They are at most 8 MiB if the settings do not say how many, so M may be less than the
+        number of chains.
         """
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -221,7 +229,11 @@ class States:
         So a state depends on its own seed alone. Two seeds may pick one row, as of N seeds and N
         rows about a third do: their chains part by their noise, and are not independent.
         """
-        return self.states[[seed % len(self.states) for seed in seeds]]
+        return self.states[[self.row(seed) for seed in seeds]]
+
+    def row(self, seed: int) -> int:
+        """Return the row that a seed picks."""
+        return seed % len(self.states)
 
 
 class FromSource(States, Stateless):

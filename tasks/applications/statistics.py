@@ -40,7 +40,7 @@ ABOUT = {
 def run(job: Job) -> Outcome:
     """Measure samples by every bank of filters, and picture samples and potentials."""
     learner, same = job.learner, job.learner.f.homogeneous
-    samples = learner.sample(job.seeds(job.settings.samples))[learner.size][-1].cpu()
+    samples = learner.sample(one_each(job))[learner.size][-1].cpu()
     job.tell(0.5, "statistics, samples")
     train, test = torch.from_numpy(job.train), torch.from_numpy(job.test)
     metrics, compared = [], []
@@ -58,6 +58,23 @@ def run(job: Job) -> Outcome:
     pictures = draw(job, samples, train, test)
     job.tell(1.0, "statistics")
     return Outcome(PROTOCOL[same], metrics, compared, pictures)
+
+
+def one_each(job: Job) -> list[int]:
+    """Return seeds of samples that go on from kept states, where they do, from each once at most.
+
+    Two that go on from one state are alike, and would count as one.
+    """
+    learner, wanted = job.learner, job.settings.samples
+    if not learner.settings.continues:
+        return job.seeds(wanted)
+    found: dict[int, int] = {}
+    most, first = min(wanted, len(learner.chains.states)), 0
+    while len(found) < most:
+        for seed in job.seeds(wanted, first):
+            found.setdefault(learner.chains.row(seed), seed)
+        first += wanted
+    return list(found.values())[:most]
 
 
 def textures(
@@ -105,7 +122,7 @@ def objects(
     pairs = functools.cache(lambda size: drawn(train, respond, sd, size, 2, twins))
 
     def ratio(x: Tensor, twins: bool = False) -> float:
-        size = min(len(x) // (1 + twins), len(train) // (2 + 2 * mirrored(train)))
+        size = size_of(x[: len(x) // (1 + twins)], train)
         means = drawn(x, respond, sd, size, 1, twins)
         both = [(mean, pair) for mean, pair in zip(means[:, 0], pairs(size), strict=True)]
         far = [apart(mean, half) for mean, pair in both for half in pair]
@@ -119,9 +136,9 @@ def objects(
         ceiling=ratio(noise),
         better="lower",
         samples=len(samples),
-        about="Mean distance of samples to as many training images over that between two such "
-        f"sets of these, of {ABOUT[name]}, over {CHOICES} random choices; 1 is as near as data; "
-        "ceiling: Gaussian noise.",
+        about=f"Mean distance of {size_of(samples, train)} samples to as many training images over "
+        f"that between two such sets of these, of {ABOUT[name]}, over {CHOICES} random choices; 1 "
+        "is as near as data; ceiling: Gaussian noise.",
     )
     return made, [beside(metric, "test images", ratio(test, twins))]
 
@@ -139,6 +156,11 @@ def drawn(x: Tensor, respond: Respond, sd: Tensor, size: int, parts: int, twins:
         for each, chosen in zip(choice, rows.split(size), strict=True):
             each[chosen] = 1 / size
     return maps(x, respond, sd, weights).unflatten(0, (CHOICES, parts))
+
+
+def size_of(x: Tensor, train: Tensor) -> int:
+    """Return how many pictures a set has: all, or half of the originals of training."""
+    return min(len(x), len(train) // (2 + 2 * mirrored(train)))
 
 
 def mirrored(x: Tensor) -> bool:

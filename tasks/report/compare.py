@@ -78,10 +78,11 @@ def cautions(a: Side, b: Side) -> Iterator[str]:
         )
     if a.facts.get("device") != b.facts.get("device"):
         yield "They were trained on different kinds of device, so their bits differ in any case."
-    if not all("evaluate.models" in side.settings for side in (a, b)):
+    alone = [side for side in (a, b) if "evaluate.models" not in side.settings]
+    if labels := [s.label for s in alone if any(row["spread"] for row in measured(s).values())]:
         yield (
-            "Spreads are over draws from one trained model, not over trainings: a difference "
-            "beyond them may be one that other seeds of training do not show."
+            f"Spreads of {' and '.join(labels)} are over draws from one trained model, not over "
+            "trainings: a difference beyond them may be one that other seeds do not show."
         )
 
 

@@ -65,6 +65,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         shutil.copy(ROOT / name, here)
     params = read_yaml(ROOT / "params.yaml")
     cut_down(params["experiments"]["multigrid-digits"])
+    for name in ("contrast-2d-rings-shortrun", "contrast-2d-rings-cd"):  # cut off while they learn
+        fit = params["experiments"][name]["train"]["learn"]["fit"]
+        fit.update(updates=1_000_000, checkpoint_every=10)
     (here / "params.yaml").write_text(yaml.dump(params, Dumper=Plain, sort_keys=False))
     give_tests(here)
     give_environment(made)

@@ -147,14 +147,14 @@ def test_a_wrong_settings_file_is_said(paths: Paths) -> None:
 def test_metrics_that_the_settings_ask_for_are_expected_by_their_names() -> None:
     asked = {
         "networks": ["pixels", "inception"],
-        "fid": True,
+        "fid": "train",
         "precision_recall": {"neighbours": 3},
         "one_nn": True,
     }
     experiment = {"dataset": "faces", "sample": {"count": 3000}, "evaluate": asked}
     assert expected(experiment) == [
         "nearest_training",
-        "fid_3000",
+        "fid_3000_train",
         *("precision_pixels8", "recall_pixels8", "one_nn_accuracy_pixels8"),
         *("precision_inception", "recall_inception", "one_nn_accuracy_inception"),
     ]

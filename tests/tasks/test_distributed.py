@@ -176,7 +176,12 @@ def test_the_page_s_command_on_two_hosts_gives_the_bits_of_the_stage_s_own_proce
     words = words.replace("--nproc-per-node 4", "--nproc-per-node 1")
     start = [sys.executable, "-m", "torch.distributed.run", *words.split()[1:]]
     hosts = [subprocess.Popen(start, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [host.communicate(timeout=PATIENCE)[1] for host in hosts]
+    try:
+        told = [host.communicate(timeout=PATIENCE)[1] for host in hosts]
+    finally:
+        for host in hosts:
+            host.terminate()  # an agent takes its workers with it
+            host.wait(60)
     assert [host.returncode for host in hosts] == [0, 0], told
     record = json.loads(next((at / ".work" / "runs").rglob("train-joint.json")).read_text())
     assert (record["processes"], record["hosts"]) == (2, 2)

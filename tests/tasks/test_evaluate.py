@@ -243,6 +243,7 @@ def test_fid_is_refused_below_2048_images_and_named_with_its_count(tmp_path: Pat
     assert own.metric == "frechet_inception_0" and not own.about.startswith("FID")
     found = judges.frechet(held_to("train", 2048), standard, real, real)
     assert "2048 samples to 2048 training images; floor: 2048 other training" in found.about
+    assert found.metric == "fid_2048_train"
 
 
 def test_training_images_that_fid_is_held_to_are_none_of_those_of_the_floor(
@@ -260,6 +261,8 @@ def test_training_images_that_fid_is_held_to_are_none_of_those_of_the_floor(
     assert sorted(map(tuple, both)) == sorted(map(tuple, kept["train"].astype(np.float64)))
     judges.inception(held_to("test", 20), paths)
     assert (told[3] == kept["test"]).all()
+    judges.inception(held_to("train", 59), paths)
+    assert len(told[4]) == len(told[5]) == 30, "the floor takes no more than half"
 
 
 def test_weights_that_changed_since_the_reference_are_refused(tmp_path: Path) -> None:

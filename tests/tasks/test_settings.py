@@ -220,10 +220,11 @@ def test_override_of_a_stage_like_another_names_that_one() -> None:
 
 
 def test_override_names_the_nearest_key() -> None:
-    with pytest.raises(SettingsError, match=rf"did you mean experiments\.{NAME}\.train\?"):
-        override(CONTENT, {f"experiments.{NAME}.tran.joint": 1})
-    with pytest.raises(SettingsError, match=r"unknown key .*\.sed; did you mean seed\?"):
-        validate(override(CONTENT, {f"experiments.{NAME}.sed": 1}))
+    for key in ("sed", "sed.joint"):
+        with pytest.raises(SettingsError, match=rf"did you mean experiments\.{NAME}\.seed\?"):
+            override(CONTENT, {f"experiments.{NAME}.{key}": 1})
+    with pytest.raises(SettingsError, match=r"unknown key .*\.upates; did you mean updates\?"):
+        validate(override(CONTENT, {f"experiments.{NAME}.train.joint.fit.upates": 1}))
     with pytest.raises(SettingsError, match="has no key experiments.*grids.9.steps"):
         override(CONTENT, {f"experiments.{NAME}.train.joint.model.grids.9.steps": 1})
 
@@ -233,6 +234,23 @@ def test_override_adds_a_setting_that_was_left_out() -> None:
     changed = override(CONTENT, {key: 3})
     assert validate(changed).experiments[NAME].train["joint"].fit.warm_up == 3
     assert "warm_up" not in CONTENT["experiments"][NAME]["train"]["joint"]["fit"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "experiments.other",
+        f"experiments.{NAME}.clasify",
+        "experiments.frame-faces.classify",
+        f"experiments.{NAME}.train.learn",
+        f"experiments.{NAME}.goals.kdi",
+        f"experiments.{NAME}.apply.hopfield",
+        "experiments.shortrun-cifar10.apply.reconstruct.other",
+    ],
+)
+def test_override_adds_nothing_that_dvc_has_no_line_for(key: str) -> None:
+    with pytest.raises(SettingsError, match="params.yaml has no key"):
+        override(CONTENT, {key: {}})
 
 
 def test_override_changes_one_value_of_a_copy() -> None:
@@ -418,16 +436,34 @@ def test_inception_needs_a_reference_of_the_data_set() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fid", "count", "words"),
+    ("fid", "count", "images", "words"),
     [
-        ("test", 2047, f"experiments.{NAME}.sample.count, a draw of samples, has 2047 images; FID"),
-        ("train", 2047, f"experiments.{NAME}.sample.count, a draw of samples, has 2047 images"),
-        ("test", 2048, "datasets.digits.test, to which .* holds samples, has [0-9]+ images; FID"),
-        ("train", 2048, ""),
+        (
+            "test",
+            2047,
+            9000,
+            f"experiments.{NAME}.sample.count, a draw of samples, has 2047 images; FID",
+        ),
+        (
+            "train",
+            2047,
+            9000,
+            f"experiments.{NAME}.sample.count, a draw of samples, has 2047 images",
+        ),
+        (
+            "test",
+            2048,
+            9000,
+            "datasets.digits.test, to which .* holds samples, has [0-9]+ images; FID",
+        ),
+        ("train", 2048, 4095, "references.a, of which .* asks for FID, has 2047 images"),
+        ("train", 50000, 4096, ""),
     ],
 )
-def test_fid_of_too_few_images_is_refused_before_any_work(fid: str, count: int, words: str) -> None:
-    content = {**override(ALONE, {}), "references": {"a": REFERENCE}}
+def test_fid_of_too_few_images_is_refused_before_any_work(
+    fid: str, count: int, images: int, words: str
+) -> None:
+    content = {**override(ALONE, {}), "references": {"a": {**REFERENCE, "images": images}}}
     experiment = content["experiments"][NAME]
     experiment["evaluate"] |= {"networks": ["cnn", "inception"], "fid": fid}
     experiment["sample"]["count"] = count

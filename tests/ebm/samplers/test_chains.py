@@ -216,7 +216,7 @@ def test_source_chains_without_examples_are_refused_and_take_those_that_were_kep
     assert torch.equal(chains.start(2, None, generator())[0], torch.ones(2, 2))
 
 
-@pytest.mark.parametrize(("asked", "kept"), [(None, 2), (3, 3), (9, 4)])
+@pytest.mark.parametrize(("asked", "kept"), [(None, 2), (3, 3), (4, 4)])
 def test_states_that_are_kept_are_those_of_the_settings_or_few(
     asked: int | None, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,3 +227,5 @@ def test_states_that_are_kept_are_those_of_the_settings_or_few(
     chains = Persistent(settings, (2,), torch.Generator().manual_seed(0))
     assert torch.equal(chains.kept(), chains.states[:kept])
     assert ("kept" in settings.model_dump()) == (asked is not None)
+    with pytest.raises(ValidationError, match="kept is 5; there are no more than chains, 4"):
+        PersistentStart.model_validate({**settings.model_dump(), "kept": 5})
