@@ -16,7 +16,7 @@ from tasks.applications.job import Job, Outcome, Rows
 from tasks.pictures import sheet
 from tasks.scores import beside, row
 
-REVISION = 2
+REVISION = 3
 
 ONWARD = 3  # key of the seeds of the trajectories whose acceptance is measured
 CHOICES = 20  # random choices of images
