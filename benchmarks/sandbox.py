@@ -157,11 +157,13 @@ class Sandbox:
 
     def remove(self) -> None:
         """End what still runs there, and remove the folder."""
-        for process in self.processes():
+        left = self.processes()
+        for process in left:
             try:
                 process.kill()
             except psutil.Error:
                 continue
+        psutil.wait_procs(left, timeout=30)  # one that is ending holds its folder still
         shutil.rmtree(self.root, ignore_errors=True)
 
 
