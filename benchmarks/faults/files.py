@@ -16,7 +16,7 @@ from benchmarks.faults.trial import (
     plainly,
     training,
 )
-from benchmarks.sandbox import Sandbox, wait
+from benchmarks.sandbox import PATIENCE, Sandbox, wait
 
 DISK = 800  # MB of the disk that is filled
 
@@ -107,7 +107,7 @@ def full_at_each_stage(trial: Trial, filler: Path) -> str:
     """Fill the disk when a stage begins, for each stage; return what is wrong."""
     for verb in ("fetch", "prepare", "train", "sample", "evaluate", "classify", "apply"):
         run = trial.box.start()
-        if not wait(lambda verb=verb: trial.box.of(["-m", "tasks", verb])):
+        if not wait(lambda verb=verb: trial.box.of(["-m", "tasks", verb]), PATIENCE):
             return f"{verb} did not begin"
         fill(filler)
         said = trial.box.end(run)
